@@ -1,0 +1,74 @@
+// Package commands holds the command line: the standard Benthos commands, and
+// one file for each command of our own.
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/urfave/cli/v2"
+
+	_ "github.com/redpanda-data/benthos/v4/public/components/io"
+	_ "github.com/redpanda-data/benthos/v4/public/components/pure"
+
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/all"
+)
+
+// version and built are set by the linker in releases.
+var version, built = "0.1.0-dev", "unknown"
+
+// errFailed is returned by a command that has already said what went wrong.
+var errFailed = errors.New("failed")
+
+// Main runs the command line and returns the exit code: 0 for success, 1 for
+// failure.
+func Main(args ...string) int {
+	boundMemory()
+	code, err := runCLI(args, upCommand(), brokerCommand(), initCommand(), trainCommand(), evalCommand(),
+		modelsCommand(), predictCommand(), recommendCommand())
+	if err != nil {
+		if !errors.Is(err, errFailed) {
+			fmt.Fprintln(os.Stderr, "recsys-benthos:", err)
+		}
+		return max(code, 1)
+	}
+	return code
+}
+
+// runCLI runs Benthos's own command line with our defaults and added commands.
+func runCLI(args []string, added ...*cli.Command) (int, error) {
+	options := []service.CLIOptFunc{
+		service.CLIOptSetArgs(args...),
+		service.CLIOptSetBinaryName("recsys-benthos"),
+		service.CLIOptSetProductName("recsys-benthos"),
+		service.CLIOptSetVersion(version, built),
+		service.CLIOptSetMainSchemaFrom(schema),
+		service.CLIOptSetShowRunCommand(true),
+		service.CLIOptSetDocumentationURL("https://docs.redpanda.com/redpanda-connect"),
+	}
+	for _, command := range added {
+		options = append(options, service.CLIOptAddCommand(command))
+	}
+	return service.RunCLIToCode(context.Background(), options...)
+}
+
+// schema is Benthos's configuration with defaults that fit one machine: the
+// admin server on loopback, and a stop that takes less than five seconds.
+func schema() *service.ConfigSchema {
+	s := service.GlobalEnvironment().FullConfigSchema(version, built)
+	s.SetFieldDefault("127.0.0.1:4196", "http", "address")
+	s.SetFieldDefault("4s", "shutdown_timeout")
+	return s
+}
+
+// boundMemory has the garbage collector work harder before memory passes what
+// the embedded profile promises (GOMEMLIMIT takes precedence).
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(220 << 20)
+	}
+}

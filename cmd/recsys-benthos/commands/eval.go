@@ -1,0 +1,99 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/eval"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+)
+
+func evalCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "eval",
+		Usage: "Measure how well an algorithm predicts and ranks",
+		Description: `Trains on one part of the ratings and measures on the other: RMSE and MAE over all test ratings, cold ones included; NDCG@10 and
+recall@20 over all unseen movies (relevant: 4 stars or more). Baselines stand beside.
+
+  recsys-benthos eval --ratings ml-latest-small/ratings.csv --split random:0.2 --seed 42
+  recsys-benthos eval --ratings ml-latest-small --split time:0.2 --rank 32 --json
+  recsys-benthos eval --train u1.base --test u1.test`,
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "ratings", Usage: "file, archive or folder of ratings to split"},
+			&cli.StringFlag{Name: "split", Usage: "random:P holds out a share P by a hash of (seed, user, movie); time:P the newest", Value: "random:0.2"},
+			&cli.StringFlag{Name: "train", Usage: "ratings to train on, with --test, instead of a split"},
+			&cli.StringFlag{Name: "test", Usage: "ratings to measure on, with --train"},
+			jsonFlag(),
+		}, parameterFlags()...),
+		Action: evalAction,
+	}
+}
+
+func evalAction(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	p, err := parameters(c)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	train, test, err := trainAndTest(c)
+	if err != nil {
+		return err
+	}
+	read := seconds(started)
+	result, err := eval.Run(c.Context, train, test, c.String("algorithm"), p, iterationBar())
+	if err != nil {
+		return err
+	}
+	result.Seconds.Read = read
+	if c.Bool("json") {
+		return printJSON(result)
+	}
+	printResult(result)
+	return nil
+}
+
+// trainAndTest reads two files, or one and splits it.
+func trainAndTest(c *cli.Context) (train, test []ratings.Rating, err error) {
+	one, two := c.IsSet("ratings"), c.IsSet("train") || c.IsSet("test")
+	switch {
+	case one && two:
+		return nil, nil, errors.New("give either --ratings with --split, or --train with --test")
+	case two && !(c.IsSet("train") && c.IsSet("test")):
+		return nil, nil, errors.New("--train and --test go together")
+	case two:
+		if train, err = ratings.ReadRatings(c.String("train")); err != nil {
+			return nil, nil, err
+		}
+		test, err = ratings.ReadRatings(c.String("test"))
+		return train, test, err
+	case !one:
+		return nil, nil, errors.New("nothing to measure on: give --ratings FILE, or --train FILE --test FILE")
+	}
+	split, err := eval.ParseSplit(c.String("split"))
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := ratings.ReadRatings(c.String("ratings"))
+	if err != nil {
+		return nil, nil, err
+	}
+	train, test = split.Apply(all, c.Uint64("seed"))
+	return train, test, nil
+}
+
+func printResult(r eval.Result) {
+	fmt.Printf("%s, trained on %d ratings, measured on %d (%d cold)\n\n", r.Algorithm, r.TrainRatings, r.TestRatings, r.ColdPairs)
+	fmt.Printf("%-22s %8s %8s %8s %8s\n", "", r.Algorithm, "biases", "mean", "popular")
+	fmt.Printf("%-22s %8.4f %8.4f %8.4f\n", "RMSE, all pairs", r.RMSE, r.Baselines.BiasOnly.RMSE, r.Baselines.GlobalMean.RMSE)
+	fmt.Printf("%-22s %8.4f\n", "RMSE, warm pairs", r.RMSEWarm)
+	fmt.Printf("%-22s %8.4f\n", "MAE", r.MAE)
+	fmt.Printf("%-22s %8.4f %8s %8s %8.4f\n", "NDCG@10", r.NDCG10, "", "", r.Baselines.Popularity.NDCG10)
+	fmt.Printf("%-22s %8.4f %8s %8s %8.4f\n", "recall@20", r.Recall20, "", "", r.Baselines.Popularity.Recall20)
+	fmt.Printf("\nread %.2f s, train %.2f s, evaluate %.2f s\n", r.Seconds.Read, r.Seconds.Train, r.Seconds.Evaluate)
+}

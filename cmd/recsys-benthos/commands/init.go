@@ -1,0 +1,76 @@
+package commands
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/recsys-benthos/recsys-benthos/config"
+	"github.com/recsys-benthos/recsys-benthos/pipelines"
+)
+
+func initCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "init",
+		Usage:     "Write the pipelines and their configuration out for editing",
+		ArgsUsage: "[FOLDER]",
+		Description: `Writes pipelines/ and config/ into a folder (default: the current one). In that folder, up runs your copies.
+Files that exist and differ are never overwritten without --force.
+
+  recsys-benthos init
+  recsys-benthos init my-recommender --force`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "overwrite files that differ"}},
+		Action: func(c *cli.Context) error {
+			folder := c.Args().First()
+			if folder == "" {
+				folder = "."
+			}
+			written, err := writeConfiguration(folder, c.Bool("force"))
+			for _, path := range written {
+				fmt.Println(path)
+			}
+			return err
+		},
+	}
+}
+
+// writeConfiguration writes the embedded pipelines and configuration below
+// folder and returns the files written. Nothing is written if one of them
+// exists with other content, unless force is set.
+func writeConfiguration(folder string, force bool) (written []string, err error) {
+	files := map[string][]byte{}
+	for name, embedded := range map[string]fs.FS{"pipelines": pipelines.Files, "config": config.Files} {
+		matches, err := fs.Glob(embedded, "*.yaml")
+		if err != nil {
+			return nil, err
+		}
+		for _, match := range matches {
+			content, err := fs.ReadFile(embedded, match)
+			if err != nil {
+				return nil, err
+			}
+			files[filepath.Join(folder, name, match)] = content
+		}
+	}
+	if !force {
+		for path, content := range files {
+			if existing, err := os.ReadFile(path); err == nil && !bytes.Equal(existing, content) {
+				return nil, fmt.Errorf("%s exists and differs; nothing was written (--force overwrites)", path)
+			}
+		}
+	}
+	for path, content := range files {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return written, err
+		}
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			return written, err
+		}
+		written = append(written, path)
+	}
+	return written, nil
+}

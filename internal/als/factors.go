@@ -1,0 +1,43 @@
+package als
+
+// Factors is a trained model of ratings,
+//
+//	r̂(u, i) = μ + b_u + b_i + x_u·y_i,
+//
+// as training returns it. Rows are in ascending order of ids. Slices are not to
+// be changed after training.
+type Factors struct {
+	Rank         int       // number of columns of the factor matrices
+	Mean         float32   // μ, the mean of the training ratings, in stars
+	Users        []int64   // ids, ascending [users]
+	Movies       []int64   // ids, ascending [movies]
+	UserBias     []float32 // b_u [users]
+	MovieBias    []float32 // b_i [movies]
+	UserFactors  []float32 // x_u, row-major [users × rank]
+	MovieFactors []float32 // y_i, row-major [movies × rank]
+	UserCounts   []int32   // ratings of each user in training [users]
+	MovieCounts  []int32   // ratings of each movie in training [movies]
+	Lambda       float64   // λ of the regularization λ·n^ν
+	Nu           float64   // ν of the regularization λ·n^ν
+}
+
+// Predict returns μ + b_u + b_i + x_u·y_i of a user row and a movie row, in
+// stars and unclamped. A row of −1 is one that the model does not know: its
+// bias and factors count as 0.
+func (f *Factors) Predict(user, movie int) float64 {
+	value := float64(f.Mean)
+	if user >= 0 {
+		value += float64(f.UserBias[user])
+	}
+	if movie >= 0 {
+		value += float64(f.MovieBias[movie])
+	}
+	if user < 0 || movie < 0 {
+		return value
+	}
+	y := f.MovieFactors[movie*f.Rank:][:f.Rank]
+	for c, x := range f.UserFactors[user*f.Rank:][:f.Rank] {
+		value += float64(x) * float64(y[c])
+	}
+	return value
+}

@@ -1,0 +1,71 @@
+package als
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// ErrBadParameters says that parameters of a solver are out of their range.
+var ErrBadParameters = errors.New("parameters out of range")
+
+const (
+	maxRank       = 1024
+	minLambda     = 1e-6
+	maxLambda     = 1e6
+	maxNu         = 2
+	maxIterations = 10_000
+)
+
+// Parameters of biased explicit ALS.
+type Parameters struct {
+	Rank       int     `json:"rank"`       // columns of the factor matrices, 1 to 1024
+	Lambda     float64 `json:"lambda"`     // λ of the regularization λ·n^ν, 1e-6 to 1e6
+	Nu         float64 `json:"nu"`         // ν of the regularization λ·n^ν, 0 to 2; 1 is ALS-WR
+	Iterations int     `json:"iterations"` // of one movie and one user half-step each, at least 1
+	Seed       uint64  `json:"seed"`       // of the starting factors
+	Threads    int     `json:"-"`          // 0 means one per CPU; it never changes the result
+}
+
+// DefaultParameters are one rule for all MovieLens sets: rank 64, λ 1.25, ν ½, 10 iterations.
+func DefaultParameters() Parameters {
+	return Parameters{Rank: 64, Lambda: 1.25, Nu: 0.5, Iterations: 10, Seed: 42}
+}
+
+// Validate returns an error that wraps ErrBadParameters and says which
+// parameter is wrong, and what it may be.
+func (p Parameters) Validate() error {
+	switch {
+	case p.Rank < 1 || p.Rank > maxRank:
+		return fmt.Errorf("rank is %d, want 1 to %d: %w", p.Rank, maxRank, ErrBadParameters)
+	case p.Iterations < 1 || p.Iterations > maxIterations:
+		return fmt.Errorf("iterations is %d, want 1 to %d: %w", p.Iterations, maxIterations, ErrBadParameters)
+	case p.Threads < 0:
+		return fmt.Errorf("threads is %d, want 0 (one per CPU) or more: %w", p.Threads, ErrBadParameters)
+	}
+	return validateRegularization(p.Lambda, p.Nu)
+}
+
+func validateRegularization(lambda, nu float64) error {
+	if !(lambda >= minLambda && lambda <= maxLambda) {
+		return fmt.Errorf("lambda is %v, want %v to %v (with 0 a row of few ratings has no unique solution): %w",
+			lambda, minLambda, maxLambda, ErrBadParameters)
+	}
+	if !(nu >= 0 && nu <= maxNu) {
+		return fmt.Errorf("nu is %v, want 0 to %v: %w", nu, maxNu, ErrBadParameters)
+	}
+	return nil
+}
+
+// regularization is λ·n^ν.
+func regularization(lambda, nu float64, n int) float64 {
+	switch nu { // the usual ones without math.Pow
+	case 0:
+		return lambda
+	case 0.5:
+		return lambda * math.Sqrt(float64(n))
+	case 1:
+		return lambda * float64(n)
+	}
+	return lambda * math.Pow(float64(n), nu)
+}

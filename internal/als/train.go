@@ -1,0 +1,107 @@
+package als
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+)
+
+// Progress tells how far training is, after each iteration.
+type Progress struct {
+	Iteration int           // done, 1 to Total
+	Total     int           // iterations in all
+	RMSE      float64       // over the training ratings, in stars, unclamped
+	Elapsed   time.Duration // since training began
+}
+
+// Train learns the biases and factors of all users and movies of m, as the
+// package comment says. It starts from the bias-only solution with small random
+// user factors; each iteration solves all movies and then all users, so it ends
+// with a user half-step: stored user factors are exactly what folding in a
+// user's ratings gives.
+//
+// progress, which may be nil, is called after each iteration by Train's own
+// goroutine. The same matrix, parameters and seed give the same bits with any
+// number of threads, on one architecture. All results are finite.
+//
+// It returns ratings.ErrNoRatings for an empty matrix, an error that wraps
+// ErrBadParameters, or ctx's error soon after ctx ends. m is only read: several
+// calls may share it.
+func Train(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	if m.Len() == 0 {
+		return nil, ratings.ErrNoRatings
+	}
+	began := time.Now()
+	t := newTrainer(m, p)
+	if err := t.f.solveBiases(ctx, m, startSweeps); err != nil {
+		return nil, fmt.Errorf("learning biases: %w", err)
+	}
+	for iteration := range p.Iterations {
+		if err := t.iterate(ctx); err != nil {
+			return nil, fmt.Errorf("training iteration %d: %w", iteration+1, err)
+		}
+		if progress != nil {
+			progress(Progress{Iteration: iteration + 1, Total: p.Iterations, RMSE: t.rmse(), Elapsed: time.Since(began)})
+		}
+	}
+	return t.f, nil
+}
+
+type trainer struct {
+	m                     *ratings.Matrix
+	f                     *Factors
+	threads               int
+	solvers               []*rowSolver // one a worker
+	userOrder, movieOrder []int32
+	userErrors            []float64 // sums of squared errors, by user [users]
+}
+
+func newTrainer(m *ratings.Matrix, p Parameters) *trainer {
+	t := &trainer{m: m, f: newFactors(m, p.Rank, p.Lambda, p.Nu), threads: threadCount(p.Threads)}
+	t.userOrder = heaviestFirst(t.f.UserCounts)
+	t.movieOrder = heaviestFirst(t.f.MovieCounts)
+	t.userErrors = make([]float64, len(m.Users))
+	for range t.threads {
+		t.solvers = append(t.solvers, newRowSolver(p.Rank))
+	}
+	for u, id := range m.Users {
+		startFactors(t.f.UserFactors[u*p.Rank:][:p.Rank], p.Seed, userSide, id)
+	}
+	return t
+}
+
+// iterate solves all movies, then all users.
+func (t *trainer) iterate(ctx context.Context) error {
+	f, rank := t.f, t.f.Rank
+	users := fixedSide{mean: float64(f.Mean), bias: f.UserBias, factors: f.UserFactors}
+	err := forRows(ctx, t.threads, t.movieOrder, func(worker, i int) {
+		rows, values := t.m.Movie(i)
+		reg := regularization(f.Lambda, f.Nu, len(rows))
+		f.MovieBias[i], _ = t.solvers[worker].solve(users, rows, values, reg, f.MovieFactors[i*rank:][:rank])
+	})
+	if err != nil {
+		return err
+	}
+	movies := fixedSide{mean: float64(f.Mean), bias: f.MovieBias, factors: f.MovieFactors}
+	return forRows(ctx, t.threads, t.userOrder, func(worker, u int) {
+		rows, values := t.m.User(u)
+		reg := regularization(f.Lambda, f.Nu, len(rows))
+		f.UserBias[u], t.userErrors[u] = t.solvers[worker].solve(movies, rows, values, reg, f.UserFactors[u*rank:][:rank])
+	})
+}
+
+// rmse is the training error after the last user half-step. Sums of users are
+// added in their order, so that it does not depend on the threads either.
+func (t *trainer) rmse() float64 {
+	sum := 0.0
+	for _, sse := range t.userErrors {
+		sum += sse
+	}
+	return math.Sqrt(sum / float64(t.m.Len()))
+}

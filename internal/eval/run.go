@@ -1,0 +1,132 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/als"
+	"github.com/recsys-benthos/recsys-benthos/internal/model"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+)
+
+// ErrUnknownAlgorithm says that no solver has this name.
+var ErrUnknownAlgorithm = errors.New(`unknown algorithm, want "als"`)
+
+// ALS is the name of biased explicit alternating least squares, als.Train.
+const ALS = "als"
+
+// Result is an evaluation with its baselines, as `eval --json` prints it.
+// Errors are in stars; times are in seconds.
+type Result struct {
+	Algorithm    string    `json:"algorithm"`
+	TrainRatings int       `json:"train_ratings"` // pairs
+	TestRatings  int       `json:"test_ratings"`
+	ColdPairs    int       `json:"cold_pairs"` // test ratings of a user or a movie unknown in training
+	RMSE         float64   `json:"rmse"`       // over all test ratings
+	MAE          float64   `json:"mae"`
+	RMSEWarm     float64   `json:"rmse_warm"` // over test ratings that are not cold
+	NDCG10       float64   `json:"ndcg10"`
+	Recall20     float64   `json:"recall20"`
+	Baselines    Baselines `json:"baselines"`
+	Seconds      Seconds   `json:"seconds"`
+}
+
+// Baselines are what a model has to beat on the same test part.
+type Baselines struct {
+	GlobalMean ErrorBaseline   `json:"global_mean"` // μ for every pair
+	BiasOnly   ErrorBaseline   `json:"bias_only"`   // als.BiasOnly with the same λ and ν
+	Popularity RankingBaseline `json:"popularity"`  // movies by number of training ratings
+}
+
+// ErrorBaseline is a baseline for predicted ratings.
+type ErrorBaseline struct {
+	RMSE float64 `json:"rmse"`
+}
+
+// RankingBaseline is a baseline for rankings.
+type RankingBaseline struct {
+	NDCG10   float64 `json:"ndcg10"`
+	Recall20 float64 `json:"recall20"`
+}
+
+// Seconds is the time that each part took. Run leaves Read to whoever read the
+// ratings.
+type Seconds struct {
+	Read     float64 `json:"read"`
+	Train    float64 `json:"train"`
+	Evaluate float64 `json:"evaluate"`
+}
+
+// biasSweeps is what the bias-only baseline takes to converge.
+const biasSweeps = 20
+
+// Run trains a model on the training part and measures it, and the baselines,
+// on the test part, with ratings clamped to MovieLens' half a star to five.
+// progress may be nil; see als.Train.
+//
+// It returns an error that wraps ErrUnknownAlgorithm, als.ErrBadParameters,
+// ratings.ErrNoRatings, ratings.ErrBadRating, or ctx's error.
+func Run(ctx context.Context, train, test []ratings.Rating, algorithm string, p als.Parameters, progress func(als.Progress)) (Result, error) {
+	if algorithm != ALS {
+		return Result{}, fmt.Errorf("algorithm %q: %w", algorithm, ErrUnknownAlgorithm)
+	}
+	if len(test) == 0 {
+		return Result{}, fmt.Errorf("test part: %w", ratings.ErrNoRatings)
+	}
+	began := time.Now()
+	matrix, err := ratings.NewMatrix(train)
+	if err != nil {
+		return Result{}, fmt.Errorf("training part: %w", err)
+	}
+	f, err := als.Train(ctx, matrix, p, progress)
+	if err != nil {
+		return Result{}, err
+	}
+	trained := time.Now()
+	result, err := evaluate(ctx, f, matrix, test, p)
+	result.Algorithm = algorithm
+	result.Seconds = Seconds{Train: trained.Sub(began).Seconds(), Evaluate: time.Since(trained).Seconds()}
+	return result, err
+}
+
+// evaluate measures a model and the baselines.
+func evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test []ratings.Rating, p als.Parameters) (Result, error) {
+	scale := model.MovieLensScale
+	metrics, err := measureErrors(f, test, scale)
+	if err != nil {
+		return Result{}, fmt.Errorf("measuring errors: %w", err)
+	}
+	users := newAudience(f, train, test)
+	ranking, err := users.byPrediction(ctx, p.Threads)
+	if err != nil {
+		return Result{}, fmt.Errorf("measuring rankings: %w", err)
+	}
+	popular, err := users.byPopularity(ctx, p.Threads)
+	if err != nil {
+		return Result{}, fmt.Errorf("measuring popularity: %w", err)
+	}
+	biases, err := als.BiasOnly(ctx, train, p.Lambda, p.Nu, biasSweeps)
+	if err != nil {
+		return Result{}, fmt.Errorf("learning the bias-only baseline: %w", err)
+	}
+	biasMetrics, err := measureErrors(biases, test, scale)
+	if err != nil {
+		return Result{}, fmt.Errorf("measuring the bias-only baseline: %w", err)
+	}
+	var global RMSE
+	for _, r := range test {
+		global.Add(float64(scale.Clamp(f.Mean)), float64(r.Value))
+	}
+	return Result{
+		TrainRatings: train.Len(), TestRatings: metrics.Pairs, ColdPairs: metrics.ColdPairs,
+		RMSE: metrics.RMSE, MAE: metrics.MAE, RMSEWarm: metrics.RMSEWarm,
+		NDCG10: ranking.NDCG10, Recall20: ranking.Recall20,
+		Baselines: Baselines{
+			GlobalMean: ErrorBaseline{RMSE: global.Value()},
+			BiasOnly:   ErrorBaseline{RMSE: biasMetrics.RMSE},
+			Popularity: RankingBaseline{NDCG10: popular.NDCG10, Recall20: popular.Recall20},
+		},
+	}, nil
+}

@@ -1,0 +1,72 @@
+package live
+
+import (
+	"cmp"
+	"slices"
+)
+
+// movies is the predictions of each movie, at most keptMovies of them.
+type movies map[int64]*movieUse
+
+type movieUse struct {
+	title     string
+	predicted mean
+}
+
+func (m movies) add(id int64, title string, value float64) {
+	use := m[id]
+	if use == nil {
+		if len(m) >= keptMovies {
+			m.prune()
+		}
+		use = &movieUse{}
+		m[id] = use
+	}
+	if title != "" {
+		use.title = title
+	}
+	use.predicted.add(value)
+}
+
+// prune makes room by letting go of the half with the fewest predictions, which
+// is in no list.
+func (m movies) prune() {
+	counts := make([]int64, 0, len(m))
+	for _, use := range m {
+		counts = append(counts, use.predicted.n)
+	}
+	slices.Sort(counts)
+	median, goal := counts[len(counts)/2], len(m)/2
+	for id, use := range m {
+		if use.predicted.n <= median && len(m) > goal {
+			delete(m, id)
+		}
+	}
+}
+
+// top gives the first movies in the order of compare, of those with at least
+// minimum predictions.
+func (m movies) top(minimum int64, compare func(a, b Movie) int) []Movie {
+	best := make([]Movie, 0, topRows+1)
+	for id, use := range m {
+		if use.predicted.n < minimum {
+			continue
+		}
+		movie := Movie{ID: id, Title: use.title, Mean: use.predicted.value(), Count: use.predicted.n}
+		if len(best) == topRows && compare(movie, best[topRows-1]) >= 0 {
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(best, movie, compare)
+		best = slices.Insert(best, i, movie)
+		best = best[:min(len(best), topRows)]
+	}
+	return best
+}
+
+func byMean(a, b Movie) int {
+	return cmp.Or(cmp.Compare(b.Mean, a.Mean), cmp.Compare(b.Count, a.Count), cmp.Compare(a.ID, b.ID))
+}
+
+func byCount(a, b Movie) int {
+	return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(b.Mean, a.Mean), cmp.Compare(a.ID, b.ID))
+}

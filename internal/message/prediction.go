@@ -1,0 +1,60 @@
+package message
+
+import "strconv"
+
+// Prediction is the reply to a Request. Its first five names and types are the
+// original system's.
+type Prediction struct {
+	RequestID    string
+	User         int64
+	Movie        int64
+	Value        float32 // the predicted rating, in stars
+	ModelVersion string
+	RequestedAt  int64 // Unix milliseconds; Kafka's time of the request
+	PredictedAt  int64 // Unix milliseconds
+	ColdUser     bool  // the user is not known to the model
+	ColdMovie    bool  // the movie is not known to the model
+	Actual       float32
+	HasActual    bool
+	Late         bool   // the model was trained on ratings as new as Actual, perhaps on this one
+	Extra        []byte // unknown fields of the request, as Request.Extra
+}
+
+// AppendJSON appends the prediction without title and genres, which enrichment
+// adds.
+func (p *Prediction) AppendJSON(dst []byte) []byte {
+	dst = append(dst, `{"request_id":`...)
+	dst = AppendString(dst, p.RequestID)
+	dst = append(dst, `,"user_id":`...)
+	dst = strconv.AppendInt(dst, p.User, 10)
+	dst = append(dst, `,"movie_id":`...)
+	dst = strconv.AppendInt(dst, p.Movie, 10)
+	dst = append(dst, `,"prediction":`...)
+	dst = strconv.AppendFloat(dst, float64(p.Value), 'f', -1, 32)
+	dst = append(dst, `,"model_version":`...)
+	dst = AppendString(dst, p.ModelVersion)
+	dst = append(dst, `,"requested_at":`...)
+	dst = appendTime(dst, p.RequestedAt)
+	dst = append(dst, `,"predicted_at":`...)
+	dst = appendTime(dst, p.PredictedAt)
+	dst = append(dst, `,"cold":`...)
+	switch {
+	case p.ColdUser && p.ColdMovie:
+		dst = append(dst, `["user","movie"]`...)
+	case p.ColdUser:
+		dst = append(dst, `["user"]`...)
+	case p.ColdMovie:
+		dst = append(dst, `["movie"]`...)
+	default:
+		dst = append(dst, `[]`...)
+	}
+	if p.HasActual {
+		dst = append(dst, `,"actual":`...)
+		dst = strconv.AppendFloat(dst, float64(p.Actual), 'f', -1, 32)
+		if p.Late {
+			dst = append(dst, `,"late":true`...)
+		}
+	}
+	dst = append(dst, p.Extra...)
+	return append(dst, '}')
+}

@@ -1,0 +1,170 @@
+// Package model holds a trained model as predictors use it: an immutable Model
+// that predicts and ranks, its file format, the current biases of users who go
+// on rating, and the Live model that is swapped while traffic flows.
+package model
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/als"
+)
+
+// Scale is the range to which predictions are clamped, in stars.
+type Scale struct{ Min, Max float32 }
+
+// MovieLensScale is half a star to five stars.
+var MovieLensScale = Scale{Min: 0.5, Max: 5}
+
+// Clamp returns the value of the scale that is nearest to rating.
+func (s Scale) Clamp(rating float32) float32 { return min(max(rating, s.Min), s.Max) }
+
+// Model is a trained model of ratings. It is immutable and safe for concurrent
+// use.
+type Model struct {
+	factors *als.Factors
+	scale   Scale
+	users   map[int64]int32 // row of a user id
+	movies  map[int64]int32 // row of a movie id
+}
+
+// New returns the model that factors describe; they must not change after. It
+// fails if shapes do not fit, ids are not ascending or a number is not finite.
+func New(factors *als.Factors, scale Scale) (*Model, error) {
+	if err := check(factors, scale); err != nil {
+		return nil, err
+	}
+	m := &Model{
+		factors: factors,
+		scale:   scale,
+		users:   make(map[int64]int32, len(factors.Users)),
+		movies:  make(map[int64]int32, len(factors.Movies)),
+	}
+	for row, id := range factors.Users {
+		m.users[id] = int32(row)
+	}
+	for row, id := range factors.Movies {
+		m.movies[id] = int32(row)
+	}
+	return m, nil
+}
+
+func check(f *als.Factors, scale Scale) error {
+	if !(scale.Min < scale.Max) {
+		return fmt.Errorf("rating scale %v to %v is empty", scale.Min, scale.Max)
+	}
+	if f.Rank < 0 {
+		return fmt.Errorf("rank %d is negative", f.Rank)
+	}
+	if mean := float64(f.Mean); math.IsNaN(mean) || math.IsInf(mean, 0) {
+		return fmt.Errorf("mean %v is not finite", f.Mean)
+	}
+	if f.Lambda < 0 || math.IsNaN(f.Lambda) || math.IsNaN(f.Nu) {
+		return fmt.Errorf("regularization λ=%v, ν=%v is not usable", f.Lambda, f.Nu)
+	}
+	if err := checkSide("user", f.Users, f.UserBias, f.UserFactors, f.UserCounts, f.Rank); err != nil {
+		return err
+	}
+	return checkSide("movie", f.Movies, f.MovieBias, f.MovieFactors, f.MovieCounts, f.Rank)
+}
+
+func checkSide(side string, ids []int64, bias, factors []float32, counts []int32, rank int) error {
+	if len(ids) > math.MaxInt32 {
+		return fmt.Errorf("%d %ss are more than a model can hold", len(ids), side)
+	}
+	if len(bias) != len(ids) || len(factors) != len(ids)*rank || len(counts) != len(ids) {
+		return fmt.Errorf("%s tensors do not fit together: %d ids, %d biases, %d factors at rank %d, %d counts",
+			side, len(ids), len(bias), len(factors), rank, len(counts))
+	}
+	for i := 1; i < len(ids); i++ {
+		if ids[i-1] >= ids[i] {
+			return fmt.Errorf("%s ids are not ascending at row %d: %d, %d", side, i, ids[i-1], ids[i])
+		}
+	}
+	if i := notFinite(bias); i >= 0 {
+		return fmt.Errorf("bias of %s %d is %v", side, ids[i], bias[i])
+	}
+	if i := notFinite(factors); i >= 0 {
+		return fmt.Errorf("factor %d of %s %d is %v", i%rank, side, ids[i/rank], factors[i])
+	}
+	return nil
+}
+
+// notFinite returns the index of the first NaN or infinity, or -1.
+func notFinite(values []float32) int {
+	return slices.IndexFunc(values, func(v float32) bool { return v-v != 0 })
+}
+
+// Factors returns what the model is made of. It must not be changed.
+func (m *Model) Factors() *als.Factors { return m.factors }
+
+// Scale returns the range of the model's predictions.
+func (m *Model) Scale() Scale { return m.scale }
+
+// Prediction is a predicted rating.
+type Prediction struct {
+	Value     float32 // stars, clamped to the scale
+	ColdUser  bool    // the model does not know the user
+	ColdMovie bool    // the model does not know the movie
+}
+
+// Predict returns μ + b_u + b_i + x_u·y_i, clamped. What the model does not
+// know counts as zero, so that a cold pair is predicted from the rest.
+func (m *Model) Predict(user, movie int64) Prediction {
+	u, i := m.row(m.users, user), m.row(m.movies, movie)
+	value := m.fixed(u, i)
+	if u >= 0 {
+		value += float64(m.factors.UserBias[u])
+	}
+	return Prediction{Value: m.scale.Clamp(float32(value)), ColdUser: u < 0, ColdMovie: i < 0}
+}
+
+// row returns the row of id, or -1 where it is unknown.
+func (m *Model) row(rows map[int64]int32, id int64) int {
+	if row, ok := rows[id]; ok {
+		return int(row)
+	}
+	return -1
+}
+
+// fixed returns μ + b_i + x_u·y_i of rows u and i, -1 meaning unknown: the part
+// of a prediction that the user's bias is not in.
+func (m *Model) fixed(u, i int) float64 {
+	f := m.factors
+	value := float64(f.Mean)
+	if i < 0 {
+		return value
+	}
+	value += float64(f.MovieBias[i])
+	if u >= 0 {
+		value += float64(dot(m.userFactors(u), m.movieFactors(i)))
+	}
+	return value
+}
+
+func (m *Model) userFactors(u int) []float32 {
+	return m.factors.UserFactors[u*m.factors.Rank:][:m.factors.Rank]
+}
+
+func (m *Model) movieFactors(i int) []float32 {
+	return m.factors.MovieFactors[i*m.factors.Rank:][:m.factors.Rank]
+}
+
+// dot returns the inner product of x and y of equal length. Four sums keep the
+// additions independent of each other.
+func dot(x, y []float32) float32 {
+	var s0, s1, s2, s3 float32
+	y = y[:len(x)]
+	for len(x) >= 4 {
+		s0 += x[0] * y[0]
+		s1 += x[1] * y[1]
+		s2 += x[2] * y[2]
+		s3 += x[3] * y[3]
+		x, y = x[4:], y[4:]
+	}
+	for k := range x {
+		s0 += x[k] * y[k]
+	}
+	return s0 + s1 + s2 + s3
+}

@@ -1,0 +1,225 @@
+// Package registry keeps model versions and the log of promotions in a bucket:
+//
+//	models/<version>/model.safetensors
+//	models/<version>/manifest.json      written last: its presence means complete
+//	promotions/00000042.json            the highest number is the state of all roles
+//
+// Nothing is ever changed once written. The only synchronisation is that a
+// promotion's file is created exclusively: of two promoters that race for a
+// number one wins, and the other sees what won and decides again.
+package registry
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/model"
+)
+
+// Errors of opening and reading.
+var (
+	ErrURL        = errors.New("unusable registry URL")     // scheme not supported, or no path
+	ErrNotFound   = errors.New("not found in the registry") // no such version or promotion
+	ErrDamaged    = errors.New("damaged in the registry")   // checksum or content does not fit its manifest
+	ErrNoChampion = errors.New("the registry has no champion yet")
+)
+
+// Champion is the role of the version that predicts.
+const Champion = "champion"
+
+// Manifest describes a version.
+type Manifest struct {
+	Version    string          `json:"version"`
+	CreatedAt  time.Time       `json:"created_at"`
+	Algorithm  string          `json:"algorithm"`
+	Parameters json.RawMessage `json:"parameters"`
+	Data       Data            `json:"data"`
+	Metrics    message.Metrics `json:"metrics"`
+	Verdict    string          `json:"verdict"` // what the gate said, in words
+	Parent     string          `json:"parent,omitempty"`
+	Tool       string          `json:"tool"` // name and version of what trained it
+	SHA256     string          `json:"sha256"`
+	Bytes      int64           `json:"bytes"`
+	Seconds    float64         `json:"seconds"` // that training took
+}
+
+// Data describes what a version was trained on.
+type Data struct {
+	Source    string    `json:"source"` // where the ratings come from, for people
+	Simulated bool      `json:"simulated,omitempty"`
+	Ratings   int64     `json:"ratings"`
+	Users     int       `json:"users"`
+	Movies    int       `json:"movies"`
+	From      time.Time `json:"from"` // earliest event time
+	Until     time.Time `json:"until"`
+	Checksum  string    `json:"checksum"` // of the sorted ratings
+	Revision  int64     `json:"revision"` // of the rating store when it was read
+}
+
+// Promotion is one entry of the log.
+type Promotion struct {
+	Sequence   int64             `json:"sequence"`
+	Roles      map[string]string `json:"roles"` // role → version, all of them
+	Role       string            `json:"role"`  // that changed
+	Version    string            `json:"version"`
+	Previous   string            `json:"previous,omitempty"`
+	Reason     string            `json:"reason"`
+	PromotedAt time.Time         `json:"promoted_at"`
+}
+
+// Registry is a bucket of versions and promotions. It is safe for concurrent
+// use, also by several processes.
+type Registry struct {
+	url    string
+	bucket folder
+}
+
+// Open returns the registry at url: file:///absolute/path, file://relative/path
+// or a bare path. Nothing is read or created until it is used.
+func Open(url string) (*Registry, error) {
+	path, isFile := strings.CutPrefix(url, "file://")
+	if !isFile && strings.Contains(url, "://") {
+		return nil, fmt.Errorf("%w: %s: this version reads file:// only", ErrURL, url)
+	}
+	if path == "" {
+		return nil, fmt.Errorf("%w: %q has no path; give file:///path/to/registry", ErrURL, url)
+	}
+	return &Registry{url: "file://" + path, bucket: folder(path)}, nil
+}
+
+// URL returns where the registry is.
+func (r *Registry) URL() string { return r.url }
+
+var versionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+// checkVersion refuses names that could leave the models folder.
+func checkVersion(version string) error {
+	if !versionName.MatchString(version) || strings.Contains(version, "..") {
+		return fmt.Errorf("%q is not a version's name (letters, digits, dot, dash, underscore)", version)
+	}
+	return nil
+}
+
+// VersionName returns the name of a version made at the given time from a model
+// file with the given checksum: "20260102-150405-9f86d0". Names sort by time.
+func VersionName(at time.Time, sha256Hex string) string {
+	return at.UTC().Format("20060102-150405") + "-" + sha256Hex[:6]
+}
+
+// Publish stores a model as a complete version. It fills in the manifest's
+// SHA256, Bytes and, where empty, Version, and returns it.
+func (r *Registry) Publish(ctx context.Context, m *model.Model, manifest Manifest) (Manifest, error) {
+	var file bytes.Buffer
+	if _, err := m.WriteTo(&file); err != nil {
+		return manifest, fmt.Errorf("writing the model: %w", err)
+	}
+	sum := sha256.Sum256(file.Bytes())
+	manifest.SHA256 = hex.EncodeToString(sum[:])
+	manifest.Bytes = int64(file.Len())
+	if manifest.Version == "" {
+		manifest.Version = VersionName(manifest.CreatedAt, manifest.SHA256)
+	}
+	if err := checkVersion(manifest.Version); err != nil {
+		return manifest, err
+	}
+	text, err := json.MarshalIndent(manifest, "", "  ")
+	if err != nil {
+		return manifest, fmt.Errorf("writing the manifest of %s: %w", manifest.Version, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return manifest, err
+	}
+	if err := r.bucket.write(modelKey(manifest.Version), file.Bytes()); err != nil {
+		return manifest, fmt.Errorf("publishing version %s: %w", manifest.Version, err)
+	}
+	if _, err := r.bucket.create(manifestKey(manifest.Version), append(text, '\n')); err != nil {
+		return manifest, fmt.Errorf("publishing version %s: %w", manifest.Version, err)
+	}
+	return manifest, nil
+}
+
+func modelKey(version string) string    { return "models/" + version + "/model.safetensors" }
+func manifestKey(version string) string { return "models/" + version + "/manifest.json" }
+
+// Manifest returns the manifest of a version.
+func (r *Registry) Manifest(version string) (Manifest, error) {
+	var manifest Manifest
+	if err := checkVersion(version); err != nil {
+		return manifest, err
+	}
+	err := r.readJSON(manifestKey(version), &manifest)
+	if err != nil {
+		return manifest, fmt.Errorf("reading version %s: %w", version, err)
+	}
+	if manifest.Version != version {
+		return manifest, fmt.Errorf("reading version %s: %w: its manifest names version %q", version, ErrDamaged, manifest.Version)
+	}
+	return manifest, nil
+}
+
+// Model reads the model of a version, after comparing its checksum with the
+// manifest's.
+func (r *Registry) Model(version string) (*model.Model, Manifest, error) {
+	manifest, err := r.Manifest(version)
+	if err != nil {
+		return nil, manifest, err
+	}
+	data, err := r.bucket.read(modelKey(version))
+	if err != nil {
+		return nil, manifest, fmt.Errorf("reading version %s: %w", version, err)
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != manifest.SHA256 {
+		return nil, manifest, fmt.Errorf("reading version %s: %w: %s has sha256 %x, its manifest says %s; publish the version again or promote another",
+			version, ErrDamaged, r.bucket.path(modelKey(version)), sum, manifest.SHA256)
+	}
+	m, err := model.Decode(data)
+	if err != nil {
+		return nil, manifest, fmt.Errorf("reading version %s: %s: %w", version, r.bucket.path(modelKey(version)), err)
+	}
+	return m, manifest, nil
+}
+
+// List returns the manifests of all complete versions, oldest first. Versions
+// whose manifest cannot be read are in the error, which then comes beside the
+// others.
+func (r *Registry) List() ([]Manifest, error) {
+	names, err := r.bucket.list("models")
+	if err != nil {
+		return nil, fmt.Errorf("listing the versions of %s: %w", r.url, err)
+	}
+	var manifests []Manifest
+	var problems []error
+	for _, name := range names {
+		manifest, err := r.Manifest(name)
+		switch {
+		case errors.Is(err, ErrNotFound): // not complete
+		case err != nil:
+			problems = append(problems, err)
+		default:
+			manifests = append(manifests, manifest)
+		}
+	}
+	slices.SortStableFunc(manifests, func(a, b Manifest) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return manifests, errors.Join(problems...)
+}
+
+func (r *Registry) readJSON(key string, into any) error {
+	data, err := r.bucket.read(key)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, r.bucket.path(key), err)
+	}
+	return nil
+}

@@ -1,0 +1,12 @@
+// Package all imports every plugin of recsys-benthos. It is the only list:
+// import it to build them into a Benthos of your own.
+package all
+
+import (
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/als"
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/deadletter"
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/kafka"
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/movies"
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/ratings"
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/sqlite"
+)

@@ -1,0 +1,189 @@
+package als
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/model"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+	"github.com/recsys-benthos/recsys-benthos/internal/registry"
+)
+
+const (
+	modelFieldRegistry = "registry"
+	modelFieldPoll     = "poll"
+	modelFieldStore    = "store"
+)
+
+func modelSpec() *service.ConfigSpec {
+	return service.NewConfigSpec().
+		Version("0.1.0").
+		Categories("Recommending").
+		Summary("The live model: the registry's champion, swapped while traffic flows.").
+		Description(`
+A resource for als_predict and model_load. It polls the registry's log of promotions, so that it learns of a new champion also while Kafka is away; model_load brings the news faster.
+A version is verified and warmed before it serves; if that fails the version that serves goes on. Before there is a champion, als_predict waits.
+
+It also keeps every user's bias current between trainings: from the rating store at start, and from the ratings that als_predict sees.
+
+Read as a cache it gives the key version; it cannot be written.`).
+		Field(service.NewURLField(modelFieldRegistry).
+			Description("The registry of versions: file:///path or file://relative/path.")).
+		Field(service.NewDurationField(modelFieldPoll).
+			Description("How often the log of promotions is looked at.").
+			Default("2s").Advanced()).
+		Field(service.NewStringField(modelFieldStore).
+			Description("The label of the rating store from which the users' ratings are read at start; empty to start without them.").
+			Default("")).
+		Example("The champion of a registry in a folder", "", `
+cache_resources:
+  - label: model
+    als_model:
+      registry: file://./recsys-data/registry
+      store: rating_store
+  - label: rating_store
+    sqlite_ratings:
+      path: ./recsys-data/ratings.db
+`)
+}
+
+func init() {
+	service.MustRegisterCache("als_model", modelSpec(),
+		func(conf *service.ParsedConfig, mgr *service.Resources) (service.Cache, error) {
+			return newModelCache(conf, mgr)
+		})
+}
+
+// modelCache owns the follower that keeps the live model current.
+type modelCache struct {
+	follower *registry.Follower
+	store    string
+	poll     time.Duration
+	mgr      *service.Resources
+	log      *service.Logger
+	stop     context.CancelFunc
+	stopped  chan struct{}
+}
+
+func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCache, error) {
+	url, err := conf.FieldString(modelFieldRegistry)
+	if err != nil {
+		return nil, err
+	}
+	versions, err := registry.Open(url)
+	if err != nil {
+		return nil, err
+	}
+	c := &modelCache{mgr: mgr, log: mgr.Logger(), stopped: make(chan struct{})}
+	if c.poll, err = conf.FieldDuration(modelFieldPoll); err != nil {
+		return nil, err
+	}
+	if c.poll <= 0 {
+		return nil, fmt.Errorf("field %s: %s is not a positive duration", modelFieldPoll, c.poll)
+	}
+	if c.store, err = conf.FieldString(modelFieldStore); err != nil {
+		return nil, err
+	}
+	if c.store != "" {
+		if err := build(mgr, c.store); err != nil {
+			return nil, err
+		}
+		if _, err := resource[ratings.Store](mgr, ratings.StoreKey{Label: c.store}, c.store, "a rating store"); err != nil {
+			return nil, err
+		}
+	}
+	sequence := mgr.Metrics().NewGauge("als_model_promotion")
+	c.follower = &registry.Follower{Registry: versions, Live: model.NewLive(), OnSwap: func(v *model.Version) {
+		sequence.Set(v.Sequence)
+		c.log.Infof("Model version %s serves now (promotion %d)", v.Name, v.Sequence)
+	}}
+	mgr.SetGeneric(model.LiveKey{Label: mgr.Label()}, c.follower.Live)
+	mgr.SetGeneric(registry.FollowerKey{Label: mgr.Label()}, c.follower)
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	go c.run(ctx)
+	return c, nil
+}
+
+// run keeps the model on the champion until ctx ends.
+func (c *modelCache) run(ctx context.Context) {
+	defer close(c.stopped)
+	learned := c.store == ""
+	var last string // the last complaint, said once
+	ticker := time.NewTicker(c.poll)
+	defer ticker.Stop()
+	for {
+		err := c.follower.Poll()
+		if !learned && err == nil {
+			err = c.learnHistories(ctx)
+			learned = err == nil
+		}
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			last = ""
+		case err.Error() != last:
+			last = err.Error()
+			c.log.Errorf("Following the registry: %v", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// learnHistories reads all users' ratings from the store.
+func (c *modelCache) learnHistories(ctx context.Context) error {
+	store, err := resource[ratings.Store](c.mgr, ratings.StoreKey{Label: c.store}, c.store, "a rating store")
+	if err != nil {
+		return err
+	}
+	err = store.Scan(ctx, func(batch []ratings.Rating) error {
+		for _, r := range batch {
+			c.follower.Live.Users.Learn(r)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading the users' ratings from %q: %w", c.store, err)
+	}
+	return nil
+}
+
+// Get gives the version that serves, under the key version.
+func (c *modelCache) Get(_ context.Context, key string) ([]byte, error) {
+	serving := c.follower.Live.Current()
+	if key != "version" || serving == nil {
+		return nil, service.ErrKeyNotFound
+	}
+	return json.Marshal(map[string]any{"version": serving.Name, "promotion": serving.Sequence})
+}
+
+var errModelReadOnly = errors.New("als_model cannot be written; promote a version in the registry")
+
+func (c *modelCache) Set(context.Context, string, []byte, *time.Duration) error {
+	return errModelReadOnly
+}
+
+func (c *modelCache) Add(context.Context, string, []byte, *time.Duration) error {
+	return errModelReadOnly
+}
+func (c *modelCache) Delete(context.Context, string) error { return errModelReadOnly }
+
+func (c *modelCache) Close(ctx context.Context) error {
+	c.stop()
+	select {
+	case <-c.stopped:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

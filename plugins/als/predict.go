@@ -1,0 +1,145 @@
+package als
+
+import (
+	"context"
+	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/model"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+)
+
+const predictFieldLearn = "learn"
+
+func predictSpec() *service.ConfigSpec {
+	return service.NewConfigSpec().
+		Version("0.1.0").
+		Categories("Recommending").
+		Summary("Turns requests into predicted ratings.").
+		Description(`
+A request names a user and a movie:
+
+`+"```json"+`
+{"request_id": "r1", "user_id": 514, "movie_id": 318}
+`+"```"+`
+
+and becomes the prediction, which names the one model version that made it:
+
+`+"```json"+`
+{"request_id": "r1", "user_id": 514, "movie_id": 318, "prediction": 4.31, "model_version": "20260102-150405-9f86d0", "requested_at": "…", "predicted_at": "…", "cold": []}
+`+"```"+`
+
+A user or movie that the model does not know counts as average, and is named in cold. Without a request_id it is topic-partition-offset of the request. Fields that are not known pass through.
+A rating event is a request too: its value comes back as actual, and once the prediction is made the rating makes the user's bias more current (learn). If the model was trained on ratings as new as this one, late is true: the prediction says nothing about accuracy.
+
+Requests wait while there is no model yet. A request that cannot be read is marked with an error, never dropped.`).
+		Field(modelField()).
+		Field(service.NewBoolField(predictFieldLearn).
+			Description("Whether the ratings that come as requests keep the users' biases current.").
+			Default(true).Advanced()).
+		Example("Predict what rating events say", "", `
+pipeline:
+  processors:
+    - als_predict:
+        model: model
+
+cache_resources:
+  - label: model
+    als_model:
+      registry: file://./recsys-data/registry
+`)
+}
+
+func init() {
+	service.MustRegisterBatchProcessor("als_predict", predictSpec(),
+		func(conf *service.ParsedConfig, mgr *service.Resources) (service.BatchProcessor, error) {
+			return newPredictor(conf, mgr)
+		})
+}
+
+type predictor struct {
+	label string
+	learn bool
+	mgr   *service.Resources
+	cold  *service.MetricCounter
+	now   func() time.Time
+}
+
+func newPredictor(conf *service.ParsedConfig, mgr *service.Resources) (*predictor, error) {
+	label, err := conf.FieldString(fieldModel)
+	if err != nil {
+		return nil, err
+	}
+	p := &predictor{label: label, mgr: mgr, cold: mgr.Metrics().NewCounter("als_predict_cold"), now: time.Now}
+	if p.learn, err = conf.FieldBool(predictFieldLearn); err != nil {
+		return nil, err
+	}
+	if err := build(mgr, label); err != nil {
+		return nil, err
+	}
+	_, err = p.live()
+	return p, err
+}
+
+func (p *predictor) live() (*model.Live, error) {
+	return resource[*model.Live](p.mgr, model.LiveKey{Label: p.label}, p.label, "an als_model")
+}
+
+// ProcessBatch predicts a whole batch with one version of the model.
+func (p *predictor) ProcessBatch(ctx context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
+	live, err := p.live()
+	if err != nil {
+		return nil, err
+	}
+	version, err := live.Wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := p.now().UnixMilli()
+	for _, msg := range batch {
+		if msg.GetError() != nil {
+			continue
+		}
+		if err := p.predict(live.Users, version, msg, now); err != nil {
+			msg.SetError(err)
+		}
+	}
+	return []service.MessageBatch{batch}, nil
+}
+
+func (p *predictor) predict(users *model.Users, version *model.Version, msg *service.Message, now int64) error {
+	data, err := msg.AsBytes()
+	if err != nil {
+		return message.Rejectf("als_predict", "%v", err)
+	}
+	request, err := message.DecodeRequest("als_predict", message.MovieLensScale, data)
+	if err != nil {
+		return err
+	}
+	requestedAt := now
+	if origin := message.OriginFrom(msg.Context()); origin != nil {
+		requestedAt = origin.Time.UnixMilli()
+		if request.ID == "" {
+			request.ID = origin.RequestID()
+		}
+	}
+	predicted := users.Predict(version.Model, request.User, request.Movie)
+	if predicted.ColdUser || predicted.ColdMovie {
+		p.cold.Incr(1)
+	}
+	reply := message.Prediction{
+		RequestID: request.ID, User: request.User, Movie: request.Movie, Value: predicted.Value,
+		ModelVersion: version.Name, RequestedAt: requestedAt, PredictedAt: now,
+		ColdUser: predicted.ColdUser, ColdMovie: predicted.ColdMovie,
+		Actual: request.Actual, HasActual: request.HasActual, Late: request.Time <= version.Until, Extra: request.Extra,
+	}
+	msg.SetBytes(reply.AppendJSON(make([]byte, 0, 384)))
+	if p.learn && request.HasActual {
+		users.Learn(ratings.Rating{User: request.User, Movie: request.Movie, Value: request.Actual, Time: request.Time})
+	}
+	return nil
+}
+
+func (p *predictor) Close(context.Context) error { return nil }

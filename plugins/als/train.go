@@ -1,0 +1,186 @@
+package als
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+	"github.com/recsys-benthos/recsys-benthos/internal/registry"
+	"github.com/recsys-benthos/recsys-benthos/internal/training"
+)
+
+type trainer struct {
+	store     string
+	registry  *registry.Registry
+	job       training.Job
+	threshold int64
+	patience  time.Duration
+	mgr       *service.Resources
+	log       *service.Logger
+
+	trained  int64     // the store's revision at the last training; -1: not known
+	previous int64     // the store's revision at the last trigger
+	due      time.Time // since when a training is due, zero if it is not
+}
+
+func newTrainer(conf *service.ParsedConfig, mgr *service.Resources) (*trainer, error) {
+	t := &trainer{mgr: mgr, log: mgr.Logger(), trained: -1}
+	if err := t.parse(conf); err != nil {
+		return nil, err
+	}
+	if err := build(mgr, t.store); err != nil {
+		return nil, err
+	}
+	_, err := t.ratingStore()
+	return t, err
+}
+
+func (t *trainer) ratingStore() (ratings.Store, error) {
+	return resource[ratings.Store](t.mgr, ratings.StoreKey{Label: t.store}, t.store, "a rating store")
+}
+
+// Outcomes, as the metadata field als_train tells them.
+const (
+	outcomeIdle     = "idle"     // not enough new ratings: the trigger as it came
+	outcomePromoted = "promoted" // the announcement of the new champion
+	outcomeKept     = "kept"     // the manifest of a version that did not become champion
+)
+
+// Process trains if it is time to. While the store or the registry is away it
+// waits and tries again.
+func (t *trainer) Process(ctx context.Context, msg *service.Message) (service.MessageBatch, error) {
+	if msg.GetError() != nil {
+		return service.MessageBatch{msg}, nil
+	}
+	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(200*time.Millisecond),
+		backoff.WithMaxInterval(10*time.Second), backoff.WithMaxElapsedTime(0))
+	err := backoff.RetryNotify(func() error { return t.trigger(ctx, msg) }, backoff.WithContext(policy, ctx),
+		func(err error, wait time.Duration) {
+			t.log.Warnf("Training did not succeed, trying again in %s: %v", wait.Round(time.Millisecond), err)
+		})
+	if err != nil {
+		return nil, err
+	}
+	return service.MessageBatch{msg}, nil
+}
+
+func (t *trainer) trigger(ctx context.Context, msg *service.Message) error {
+	store, err := t.ratingStore()
+	if err != nil {
+		return backoff.Permanent(err)
+	}
+	msg.MetaSetMut("als_train", outcomeIdle)
+	revision, err := store.Revision(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.recall(revision); err != nil {
+		return err
+	}
+	if !t.isDue(revision, time.Now()) {
+		return nil
+	}
+	outcome, err := t.train(ctx, store, revision)
+	if errors.Is(err, training.ErrTooFewRatings) {
+		t.log.Warnf("Not training: %v", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return t.report(outcome, msg)
+}
+
+// recall finds out, once, at which revision the newest version was trained.
+func (t *trainer) recall(revision int64) error {
+	if t.trained >= 0 {
+		return nil
+	}
+	versions, err := t.registry.List()
+	if len(versions) == 0 && err != nil {
+		return err
+	}
+	t.trained = 0
+	if len(versions) > 0 {
+		t.trained = versions[len(versions)-1].Data.Revision
+	}
+	if t.trained > revision {
+		t.trained = 0 // another store: its ratings are all new
+	}
+	return nil
+}
+
+// isDue reports whether enough ratings are new and the store has come to rest.
+// While ratings pour in faster than a training's worth between two triggers, as
+// they do when a history is loaded, it waits, but not longer than patience.
+func (t *trainer) isDue(revision int64, now time.Time) bool {
+	poured := revision - t.previous
+	t.previous = revision
+	if revision-t.trained < t.threshold {
+		t.due = time.Time{}
+		return false
+	}
+	if t.due.IsZero() {
+		t.due = now
+	}
+	return poured < t.threshold || now.Sub(t.due) >= t.patience
+}
+
+func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64) (training.Outcome, error) {
+	var all []ratings.Rating
+	err := store.Scan(ctx, func(batch []ratings.Rating) error {
+		all = append(all, batch...)
+		return nil
+	})
+	if err != nil {
+		return training.Outcome{}, fmt.Errorf("reading the ratings: %w", err)
+	}
+	job := t.job
+	job.Revision = revision
+	candidate, err := job.Train(ctx, all)
+	if err != nil {
+		return training.Outcome{}, err
+	}
+	outcome, err := job.Publish(ctx, t.registry, candidate)
+	if err != nil {
+		return outcome, err
+	}
+	t.trained, t.due = revision, time.Time{}
+	return outcome, nil
+}
+
+// report turns the message into the announcement of a new champion, or into the
+// manifest of a version that is none.
+func (t *trainer) report(outcome training.Outcome, msg *service.Message) error {
+	m := outcome.Manifest
+	t.log.Infof("Version %s, trained on %d ratings in %.2f s: holdout RMSE %.4f (biases alone %.4f); %s",
+		m.Version, m.Metrics.Ratings, m.Seconds, m.Metrics.RMSE, m.Metrics.BiasRMSE, m.Verdict)
+	if !outcome.Promoted {
+		msg.MetaSetMut("als_train", outcomeKept)
+		return setJSON(msg, m)
+	}
+	announcement, err := t.registry.Announcement(outcome.Promotion)
+	if err != nil {
+		return err
+	}
+	msg.MetaSetMut("als_train", outcomePromoted)
+	msg.MetaSetMut("role", announcement.Role)
+	return setJSON(msg, announcement)
+}
+
+func setJSON(msg *service.Message, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return backoff.Permanent(err)
+	}
+	msg.SetBytes(data)
+	return nil
+}
+
+func (t *trainer) Close(context.Context) error { return nil }

@@ -1,0 +1,182 @@
+package als
+
+import (
+	"fmt"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/als"
+	"github.com/recsys-benthos/recsys-benthos/internal/registry"
+)
+
+const (
+	trainFieldStore      = "store"
+	trainFieldRegistry   = "registry"
+	trainFieldAlgorithm  = "algorithm"
+	trainFieldParameters = "parameters"
+	trainFieldRank       = "rank"
+	trainFieldLambda     = "lambda"
+	trainFieldNu         = "nu"
+	trainFieldIterations = "iterations"
+	trainFieldSeed       = "seed"
+	trainFieldThreads    = "threads"
+	trainFieldHoldout    = "holdout"
+	trainFieldMinNew     = "min_new_ratings"
+	trainFieldPatience   = "patience"
+	trainFieldGate       = "gate"
+	trainFieldTolerance  = "tolerance"
+	trainFieldSource     = "source"
+	trainFieldSimulated  = "simulated"
+)
+
+func trainSpec() *service.ConfigSpec {
+	defaults := als.DefaultParameters()
+	return service.NewConfigSpec().
+		Version("0.1.0").
+		Categories("Recommending").
+		Summary("Trains a model version when there are enough new ratings, and promotes it if it is not worse.").
+		Description(`
+Every message is a trigger. If the rating store has at least min_new_ratings more than at the last training, all ratings are read, a part is held out, the model is trained on the rest and evaluated on the part held out, published in the registry as a version with its manifest, and promoted if the gate lets it pass.
+
+Which pairs are held out depends on the seed alone, so that no version has been trained on what it is compared on.
+
+The metadata field als_train says what happened: idle (the message is the trigger as it came), promoted (the message is the announcement, the metadata field role its key for the topic models) or kept (the message is the manifest of a version that did not become champion).
+While the store or the registry is away it waits and tries again.`).
+		Fields(
+			service.NewStringField(trainFieldStore).Description("The label of the rating store resource.").Default("rating_store"),
+			service.NewURLField(trainFieldRegistry).Description("The registry of versions: file:///path or file://relative/path."),
+			service.NewStringEnumField(trainFieldAlgorithm, "als").Description("als: explicit ratings with biases.").Default("als"),
+			service.NewObjectField(trainFieldParameters,
+				service.NewIntField(trainFieldRank).Description("Number of factors.").Default(defaults.Rank),
+				service.NewFloatField(trainFieldLambda).Description("Regularization λ of λ·n^ν.").Default(defaults.Lambda),
+				service.NewFloatField(trainFieldNu).Description("Regularization ν of λ·n^ν, n being the row's number of ratings.").Default(defaults.Nu),
+				service.NewIntField(trainFieldIterations).Description("Sweeps over both sides.").Default(defaults.Iterations),
+				service.NewIntField(trainFieldSeed).Description("Of the starting factors and of the holdout.").Default(int(defaults.Seed)),
+				service.NewIntField(trainFieldThreads).Description("Threads; 0 is one for each CPU. The result does not depend on it.").Default(0),
+			).Description("Of the algorithm.").Advanced(),
+			service.NewFloatField(trainFieldHoldout).Description("Share of the ratings held out to judge versions by.").Default(0.1).
+				LintRule(`root = if this < 0 || this >= 1 { ["must lie between 0 and 1, 1 excluded"] }`),
+			service.NewIntField(trainFieldMinNew).Description("New ratings that make a training due.").Default(2000).
+				LintRule(`root = if this < 1 { ["must be at least 1"] }`),
+			service.NewDurationField(trainFieldPatience).Description("How long a training that is due may be put off while more than min_new_ratings arrive between two triggers, as when a history is being loaded.").Default("30s").Advanced(),
+			service.NewObjectField(trainFieldGate,
+				service.NewFloatField(trainFieldTolerance).Description("RMSE in stars by which a new champion may be worse than the present one on the held-out ratings.").Default(0.0),
+			).Description("What a version must pass to become champion.").Advanced(),
+			service.NewStringField(trainFieldSource).Description("Where the ratings come from, for the manifest.").Default(""),
+			service.NewBoolField(trainFieldSimulated).Description("Whether the ratings are generated, for the manifest.").Default(false),
+		).
+		Example("Look every second whether to train", "", `
+input:
+  generate:
+    interval: 1s
+    mapping: root = {}
+pipeline:
+  processors:
+    - als_train:
+        store: rating_store
+        registry: file://./recsys-data/registry
+        min_new_ratings: 2000
+output:
+  switch:
+    cases:
+      - check: '@als_train == "promoted"'
+        output:
+          kafka_franz:
+            seed_brokers: [127.0.0.1:9092]
+            topic: models
+            key: '${! @role }'
+      - output:
+          drop: {}
+
+cache_resources:
+  - label: rating_store
+    sqlite_ratings:
+      path: ./recsys-data/ratings.db
+`)
+}
+
+func init() {
+	service.MustRegisterProcessor("als_train", trainSpec(),
+		func(conf *service.ParsedConfig, mgr *service.Resources) (service.Processor, error) {
+			return newTrainer(conf, mgr)
+		})
+}
+
+// parse reads the configuration into t.
+func (t *trainer) parse(conf *service.ParsedConfig) (err error) {
+	if t.store, err = conf.FieldString(trainFieldStore); err != nil {
+		return err
+	}
+	url, err := conf.FieldString(trainFieldRegistry)
+	if err != nil {
+		return err
+	}
+	if t.registry, err = registry.Open(url); err != nil {
+		return err
+	}
+	minNew, err := conf.FieldInt(trainFieldMinNew)
+	if err != nil {
+		return err
+	}
+	if minNew < 1 {
+		return fmt.Errorf("field %s: %d is less than 1", trainFieldMinNew, minNew)
+	}
+	t.threshold = int64(minNew)
+	if t.patience, err = conf.FieldDuration(trainFieldPatience); err != nil {
+		return err
+	}
+	return t.parseJob(conf)
+}
+
+func (t *trainer) parseJob(conf *service.ParsedConfig) (err error) {
+	job := &t.job
+	job.Tool = "recsys-benthos " + t.mgr.EngineVersion()
+	if job.Algorithm, err = conf.FieldString(trainFieldAlgorithm); err != nil {
+		return err
+	}
+	if job.Parameters, err = parseParameters(conf.Namespace(trainFieldParameters)); err != nil {
+		return err
+	}
+	job.Seed = job.Parameters.Seed
+	if job.Holdout, err = conf.FieldFloat(trainFieldHoldout); err != nil {
+		return err
+	}
+	if job.Holdout < 0 || job.Holdout >= 1 {
+		return fmt.Errorf("field %s: %v does not lie between 0 and 1", trainFieldHoldout, job.Holdout)
+	}
+	if job.Tolerance, err = conf.FieldFloat(trainFieldGate, trainFieldTolerance); err != nil {
+		return err
+	}
+	if job.Source, err = conf.FieldString(trainFieldSource); err != nil {
+		return err
+	}
+	job.Simulated, err = conf.FieldBool(trainFieldSimulated)
+	return err
+}
+
+func parseParameters(conf *service.ParsedConfig) (p als.Parameters, err error) {
+	if p.Rank, err = conf.FieldInt(trainFieldRank); err != nil {
+		return p, err
+	}
+	if p.Lambda, err = conf.FieldFloat(trainFieldLambda); err != nil {
+		return p, err
+	}
+	if p.Nu, err = conf.FieldFloat(trainFieldNu); err != nil {
+		return p, err
+	}
+	if p.Iterations, err = conf.FieldInt(trainFieldIterations); err != nil {
+		return p, err
+	}
+	seed, err := conf.FieldInt(trainFieldSeed)
+	if err != nil {
+		return p, err
+	}
+	p.Seed = uint64(seed)
+	if p.Threads, err = conf.FieldInt(trainFieldThreads); err != nil {
+		return p, err
+	}
+	if err := p.Validate(); err != nil {
+		return p, fmt.Errorf("field %s: %w", trainFieldParameters, err)
+	}
+	return p, nil
+}

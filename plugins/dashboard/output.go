@@ -1,0 +1,172 @@
+package dashboard
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/live"
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
+)
+
+// The topics whose messages are not predictions.
+const (
+	modelsTopic      = "models"
+	deadLettersTopic = "dead_letters"
+)
+
+// listenRetry is the wait between two attempts to listen on the address.
+const listenRetry = time.Second
+
+// dashboard is the output: messages go into the aggregates, the server shows
+// them.
+type dashboard struct {
+	config config
+	live   *live.Aggregates
+
+	mu     sync.Mutex
+	server *server // nil before Connect and after Close
+	failed bool    // the address was found taken, and Benthos has logged it
+	closed bool
+}
+
+func newDashboard(c config) *dashboard {
+	return &dashboard{config: c, live: live.New(live.Config{Window: c.window})}
+}
+
+// state is what the page is given.
+type state struct {
+	Title         string `json:"title"`
+	Notice        string `json:"notice"`
+	RefreshMillis int64  `json:"refresh_ms"`
+	live.Snapshot
+}
+
+func (d *dashboard) encode() ([]byte, error) {
+	return json.Marshal(state{d.config.title, d.config.notice, d.config.refresh.Milliseconds(), d.live.Snapshot()})
+}
+
+// Connect starts the server. An address that is taken is an error the first
+// time, which Benthos logs; after that Connect waits until it is free, so that
+// the log does not fill with one line a second.
+func (d *dashboard) Connect(ctx context.Context) error {
+	for {
+		wait, err := d.listen()
+		if err == nil || !wait {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(listenRetry):
+		}
+	}
+}
+
+// listen starts the server if there is none. It says to wait where the same
+// trouble was told before.
+func (d *dashboard) listen() (wait bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false, service.ErrNotConnected
+	}
+	if d.server != nil {
+		return false, nil
+	}
+	s, err := startServer(d.config.address, newHub(d.encode, d.config.refresh))
+	if err != nil {
+		wait, d.failed = d.failed, true
+		return wait, err
+	}
+	d.server, d.failed = s, false
+	return false, nil
+}
+
+// WriteBatch adds all messages that can be read, and names the others in a
+// BatchError.
+func (d *dashboard) WriteBatch(_ context.Context, batch service.MessageBatch) error {
+	var failed *service.BatchError
+	for i, m := range batch {
+		err := d.add(m)
+		if err == nil {
+			continue
+		}
+		rejection := message.Rejectf("dashboard", "%v", err)
+		if failed == nil {
+			failed = service.NewBatchError(batch, rejection)
+		}
+		failed = failed.Failed(i, rejection)
+	}
+	if failed == nil {
+		return nil
+	}
+	return failed
+}
+
+func (d *dashboard) add(m *service.Message) error {
+	if metaIsTrue(m, "kafka_end_of_partition") {
+		d.live.EndOfPartition()
+		return nil
+	}
+	if metaIsTrue(m, "kafka_tombstone") {
+		return nil
+	}
+	topic, _ := m.MetaGet("kafka_topic")
+	if topic == deadLettersTopic {
+		d.live.DeadLetter(deadLetter(m))
+		return nil
+	}
+	data, err := m.AsBytes()
+	if err != nil {
+		return err
+	}
+	if topic == modelsTopic {
+		return d.live.Announcement(data)
+	}
+	return d.live.Prediction(data)
+}
+
+func metaIsTrue(m *service.Message, key string) bool {
+	value, _ := m.MetaGet(key)
+	return value == "true"
+}
+
+// deadLetter reads the headers of a dead letter; none of them is required, so
+// that no dead letter causes another. id is its place in its topic.
+func deadLetter(m *service.Message) (id string, d live.DeadLetter) {
+	get := func(key string) string {
+		value, _ := m.MetaGet(key)
+		return value
+	}
+	d = live.DeadLetter{
+		Reason: get("error"), Component: get("component"), Topic: get("topic"), Partition: get("partition"), Offset: get("offset"),
+	}
+	if d.Reason == "" {
+		d.Reason = "no reason given"
+	}
+	if millis, err := json.Number(get("kafka_timestamp_ms")).Int64(); err == nil {
+		d.At = millis
+	} else if at, err := time.Parse(time.RFC3339, get("time")); err == nil {
+		d.At = at.UnixMilli()
+	}
+	if offset := get("kafka_offset"); offset != "" {
+		id = get("kafka_partition") + "/" + offset
+	}
+	return id, d
+}
+
+// Close stops the server within ctx. Closing again does nothing.
+func (d *dashboard) Close(ctx context.Context) error {
+	d.mu.Lock()
+	s := d.server
+	d.server, d.closed = nil, true
+	d.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	return s.close(ctx)
+}

@@ -1,0 +1,296 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/broker"
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
+)
+
+func TestMemoryIsBoundedWhileNothingIsAcknowledged(t *testing.T) {
+	b := startBroker(t, broker.Topic{Name: "events", Partitions: 2})
+	produce(t, b.Addr(), "events", 0, numbers(0, 20_000)...)
+	i := startInput(t, b.Addr(), groupYAML+"checkpoint_limit: 100\nfetch_max_partition_bytes: 4KiB\n")
+	r := readBatch(t, i)
+	queued := func() int {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return len(i.parts[topicPartition{"events", 0}].queue)
+	}
+	// The other partition is empty and has to be polled for: so this one is paused.
+	until(t, "a pause", func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return i.parts[topicPartition{"events", 0}].paused
+	})
+	if n := queued(); n < 100 || n > 100+20_000 {
+		t.Errorf("%d messages are queued", n)
+	}
+	before := queued()
+	produce(t, b.Addr(), "events", 1, "other")
+	if other := readBatch(t, i); !slices.Equal(other.values, []string{"other"}) {
+		t.Errorf("read %v, want the other partition", other.values)
+	}
+	if after := queued(); after != before {
+		t.Errorf("%d messages are queued, %d before: the paused partition was fetched", after, before)
+	}
+	mustAck(t, r, nil)
+	values := readAll(t, i, 20_000-10)
+	if !slices.Equal(values, numbers(10, 20_000)) {
+		t.Error("the rest is out of order or incomplete")
+	}
+}
+
+func TestBatchesFillForAPeriod(t *testing.T) {
+	b := startBroker(t, broker.Topic{Name: "events"})
+	i := startInput(t, b.Addr(), "seed_brokers: [$ADDR]\ntopics: [events]\nbatching: {count: 10, period: 300ms}\n")
+	for n := range 10 {
+		produce(t, b.Addr(), "events", 0, fmt.Sprint(n))
+	}
+	if r := readBatch(t, i); len(r.values) != 10 {
+		t.Errorf("a batch of %d, want 10", len(r.values))
+	} else {
+		mustAck(t, r, nil)
+	}
+	produce(t, b.Addr(), "events", 0, "10")
+	if r := readBatch(t, i); len(r.values) != 1 {
+		t.Errorf("a batch of %d after the period, want 1", len(r.values))
+	}
+}
+
+func TestBatchesAreBoundedByBytes(t *testing.T) {
+	b := startBroker(t, broker.Topic{Name: "events"})
+	value := strings.Repeat("x", 1000)
+	produce(t, b.Addr(), "events", 0, value, value, strings.Repeat("y", 9000), value, value)
+	i := startInput(t, b.Addr(), "seed_brokers: [$ADDR]\ntopics: [events]\nbatching: {byte_size: 4000}\n")
+	for total := 0; total < 5; {
+		r := readBatch(t, i)
+		size := 0
+		for _, v := range r.values {
+			size += len(v)
+		}
+		if len(r.values) > 1 && size > 4000 {
+			t.Errorf("a batch of %d messages has %d bytes", len(r.values), size)
+		}
+		total += len(r.values)
+		mustAck(t, r, nil)
+	}
+}
+
+func TestTopicsByExpressionAndFromTheEnd(t *testing.T) {
+	b := startBroker(t, broker.Topic{Name: "events_a"}, broker.Topic{Name: "events_b"}, broker.Topic{Name: "other"})
+	for _, topic := range []string{"events_a", "events_b", "other"} {
+		produce(t, b.Addr(), topic, 0, topic)
+	}
+	i := startInput(t, b.Addr(), "seed_brokers: [$ADDR]\ntopics: ['^events_']\nregexp_topics: true\n")
+	got := readAll(t, i, 2)
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"events_a", "events_b"}) {
+		t.Errorf("read %v", got)
+	}
+	latest := startInput(t, b.Addr(), "seed_brokers: [$ADDR]\ntopics: [other]\nstart_offset: latest\nemit_end_of_partition: true\n")
+	marker := readBatch(t, latest)
+	if flag, _ := marker.batch[0].MetaGet(metaEnd); flag != "true" {
+		t.Fatalf("read %v, want the marker", marker.values)
+	}
+	mustAck(t, marker, nil)
+	nothingToRead(t, latest)
+}
+
+func TestDroppedNacksAreCommittedWithoutReplay(t *testing.T) {
+	b := startBroker(t, broker.Topic{Name: "events"})
+	produce(t, b.Addr(), "events", 0, numbers(0, 20)...)
+	i := startInput(t, b.Addr(), groupYAML+"auto_replay_nacks: false\n")
+	mustAck(t, readBatch(t, i), errNack)
+	if r := readBatch(t, i); !slices.Equal(r.values, numbers(10, 20)) {
+		t.Errorf("read %v", r.values)
+	}
+	closeNow(t, i)
+	if at := committed(t, b.Addr(), "g", "events", 0); at != 10 {
+		t.Errorf("committed %d, want 10", at)
+	}
+}
+
+func TestCloseWaitsForAcknowledgementsUntilItsDeadline(t *testing.T) {
+	b := startBroker(t, broker.Topic{Name: "events"})
+	produce(t, b.Addr(), "events", 0, numbers(0, 10)...)
+	i := startInput(t, b.Addr(), groupYAML)
+	r := readBatch(t, i)
+	closed := make(chan error, 1)
+	go func() { closed <- i.Close(testContext(t)) }()
+	until(t, "closing", func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return i.closing
+	})
+	mustAck(t, r, nil)
+	if err := <-closed; err != nil {
+		t.Fatal(err)
+	}
+	if at := committed(t, b.Addr(), "g", "events", 0); at != 10 {
+		t.Errorf("committed %d, want 10", at)
+	}
+	if _, err := tryRead(t.Context(), i); err == nil {
+		t.Error("a closed input can be read")
+	}
+}
+
+// TestRevokeForgetsWhatWasNotHandedOut: the position must not pass records that
+// were fetched for a partition and then given up with it.
+func TestRevokeForgetsWhatWasNotHandedOut(t *testing.T) {
+	b := startBroker(t, broker.Topic{Name: "events"})
+	produce(t, b.Addr(), "events", 0, numbers(0, 30)...)
+	i := startInput(t, b.Addr(), groupYAML)
+	r := readBatch(t, i)
+	until(t, "all fetched", func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return i.parts[topicPartition{"events", 0}].next == 30
+	})
+	revoked := make(chan struct{})
+	go func() {
+		i.revoked(testContext(t), i.client, map[string][]int32{"events": {0}})
+		close(revoked)
+	}()
+	until(t, "revoking", func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return i.parts[topicPartition{"events", 0}].revoking
+	})
+	mustAck(t, r, nil)
+	<-revoked
+	if at := committed(t, b.Addr(), "g", "events", 0); at != 10 {
+		t.Errorf("committed %d, want 10", at)
+	}
+	nothingToRead(t, i)
+}
+
+func TestLagCountsWhatIsNotAcknowledged(t *testing.T) {
+	p := newPartition(topicPartition{"events", 0})
+	if p.position() != -1 {
+		t.Error("a partition that was never fetched has a position")
+	}
+	b := startBroker(t, broker.Topic{Name: "events"})
+	produce(t, b.Addr(), "events", 0, numbers(0, 25)...)
+	i := startInput(t, b.Addr(), groupYAML)
+	lag := func() int64 {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		p := i.parts[topicPartition{"events", 0}]
+		return p.end - p.position()
+	}
+	r := readBatch(t, i)
+	if n := lag(); n != 25 {
+		t.Errorf("lag is %d, want 25", n)
+	}
+	mustAck(t, r, nil)
+	if n := lag(); n != 15 {
+		t.Errorf("lag is %d, want 15", n)
+	}
+	produce(t, b.Addr(), "events", 0, numbers(25, 30)...)
+	i.refreshLag(testContext(t), adminOf(t, b.Addr()))
+	if n := lag(); n != 20 {
+		t.Errorf("lag is %d, want 20", n)
+	}
+}
+
+// TestStreamStopsUnderLoadAndLosesNothing stops a whole Benthos stream in the
+// middle of a backlog, again and again.
+func TestStreamStopsUnderLoadAndLosesNothing(t *testing.T) {
+	const count = 30_000
+	b := startBroker(t, broker.Topic{Name: "events", Partitions: 2}, broker.Topic{Name: "out"})
+	for p := range 2 {
+		produce(t, b.Addr(), "events", int32(p), numbered(p, 0, count/2)...)
+	}
+	yaml := strings.ReplaceAll(`
+input: {kafka_franz: {seed_brokers: [$ADDR], topics: [events], consumer_group: g, batching: {count: 100}}}
+output: {kafka_franz: {seed_brokers: [$ADDR], topic: out, key: '${! @kafka_partition }'}}
+logger: {level: OFF}
+`, "$ADDR", b.Addr())
+	for end := 0; end < count; {
+		goal := min(end+5000, count)
+		end = runUntil(t, yaml, func() int { return endOffset(t, b.Addr(), "out") }, goal)
+	}
+	total := endOffset(t, b.Addr(), "out")
+	if total != count {
+		t.Errorf("%d records, want %d: a graceful stop repeats nothing", total, count)
+	}
+	checkOrder(t, b.Addr(), "out", 2, count/2, total)
+}
+
+// runUntil runs a stream until progress reaches goal, stops it, and returns the progress.
+func runUntil(t *testing.T, yaml string, progress func() int, goal int) int {
+	t.Helper()
+	builder := service.NewStreamBuilder()
+	if err := builder.SetYAML(yaml); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := builder.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- stream.Run(context.Background()) }()
+	until(t, "progress", func() bool { return progress() >= goal })
+	begin := time.Now()
+	if err := stream.StopWithin(10 * time.Second); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 4*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	return progress()
+}
+
+func TestNarrowKeepsAllWhenAMessageIsUnknown(t *testing.T) {
+	b := startBroker(t, broker.Topic{Name: "events"})
+	produce(t, b.Addr(), "events", 0, numbers(0, 3)...)
+	i := startInput(t, b.Addr(), groupYAML)
+	r := readBatch(t, i)
+	foreign := service.MessageBatch{service.NewMessage(nil)}
+	mustAck(t, r, service.NewBatchError(foreign, errNack).Failed(0, errNack))
+	if again := readBatch(t, i); !slices.Equal(again.values, r.values) {
+		t.Errorf("read %v again, want %v", again.values, r.values)
+	}
+	if o := message.OriginFrom(r.batch[0].Context()); o == nil {
+		t.Error("the message has no origin")
+	}
+}
+
+func TestCloseLeavesNoGoroutines(t *testing.T) {
+	b := startBroker(t, broker.Topic{Name: "events"}, broker.Topic{Name: "out"})
+	produce(t, b.Addr(), "events", 0, numbers(0, 100)...)
+	ours := func() int {
+		stacks := make([]byte, 4<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		n := 0
+		for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+			if strings.Contains(stack, "plugins/kafka.(*input)") || strings.Contains(stack, "plugins/kafka.(*output)") || strings.Contains(stack, "plugins/kafka.(*write)") {
+				n++
+			}
+		}
+		return n
+	}
+	i, o := startInput(t, b.Addr(), groupYAML), startOutput(t, b.Addr(), outputYAML)
+	for range 5 {
+		r := readBatch(t, i)
+		mustAck(t, r, o.WriteBatch(testContext(t), r.batch))
+	}
+	closeNow(t, i)
+	closeNow(t, i)
+	if err := o.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "goroutines to end", func() bool { return ours() == 0 })
+}
