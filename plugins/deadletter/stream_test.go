@@ -23,6 +23,9 @@ input:
     seed_brokers: [$ADDR]
     topics: [events]
     consumer_group: predict
+    session_timeout: 2s # a member that could not leave is soon forgotten
+    heartbeat_interval: 500ms
+    rebalance_timeout: 2s
     batching: {count: 50}
 pipeline:
   threads: 1

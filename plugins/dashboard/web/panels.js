@@ -74,6 +74,9 @@ const tooltip = () => ({
 
 function drawLine(id, name, series, values, format, limit, line) {
   const data = values.map((value, i) => [series.start + i * series.step_ms, value, series.count[i]]);
+  // The last step has only begun: a mean of few would look like a jump.
+  const [before, now] = series.count.slice(-2);
+  if (now < before / 2) data[data.length - 1][1] = null;
   const axis = { axisLine: { lineStyle: { color: color('line') } }, axisLabel: { color: color('soft') }, splitLine: { lineStyle: { color: color('grid') } } };
   chart(id).setOption({
     animation: false,
@@ -92,7 +95,7 @@ function drawLine(id, name, series, values, format, limit, line) {
       type: 'line', data, symbol: 'circle', symbolSize: 3, lineStyle: { color: line, width: 2 }, itemStyle: { color: line },
       markLine: limit ? {
         silent: true, symbol: 'none', lineStyle: { color: color('soft'), type: 'dashed' },
-        label: { color: color('soft'), formatter: () => `${limit.name}\n${format(limit.value)}`, position: 'end' }, data: [{ yAxis: limit.value }],
+        label: { color: color('soft'), lineHeight: 15, formatter: () => `${limit.name}\n${format(limit.value)}`, position: 'end' }, data: [{ yAxis: limit.value }],
       } : { data: [] },
     }],
   }, { replaceMerge: ['series'] });
@@ -220,6 +223,13 @@ function fillRows(id, rows, columns, sentence) {
   byId(id).replaceChildren(...body);
 }
 
+function version(model, current) {
+  const cell = make('span', '', model.version);
+  if (current) cell.append(' ', make('span', 'tag', 'in use'));
+  if (model.simulated) cell.append(' ', make('span', 'tag', 'simulated ratings'));
+  return cell;
+}
+
 function fillModels(state) {
   const results = new Map(state.by_model.map((m) => [m.version, m]));
   fillRows('models', state.models.map((m) => {
@@ -228,7 +238,7 @@ function fillModels(state) {
     return {
       className: current ? 'current' : '',
       cells: [
-        m.version + (m.simulated ? ' (simulated ratings)' : ''), current ? `${m.role}, in use` : m.role, m.promoted_at ? day.format(m.promoted_at) : '–',
+        version(m, current), m.role, m.promoted_at ? day.format(m.promoted_at) : '–',
         [whole(m.ratings), 'n'], [fine(m.rmse), 'n'], [fine(live ? live.rmse : null), 'n'], [whole(live ? live.predictions : 0), 'n'],
       ],
     };
