@@ -4,6 +4,7 @@ package all
 
 import (
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/als"
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/dashboard"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/deadletter"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/kafka"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/movies"
