@@ -24,13 +24,15 @@ type trainer struct {
 	mgr       *service.Resources
 	log       *service.Logger
 
-	trained  int64     // the store's revision at the last training; -1: not known
-	previous int64     // the store's revision at the last trigger
-	due      time.Time // since when a training is due, zero if it is not
+	recalled bool                // what the registry holds was looked at
+	owed     *registry.Promotion // to be announced
+	trained  int64               // the store's revision at the last training
+	previous int64               // the store's revision at the last trigger
+	due      time.Time           // since when a training is due, zero if it is not
 }
 
 func newTrainer(conf *service.ParsedConfig, mgr *service.Resources) (*trainer, error) {
-	t := &trainer{mgr: mgr, log: mgr.Logger(), trained: -1}
+	t := &trainer{mgr: mgr, log: mgr.Logger()}
 	if err := t.parse(conf); err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func (t *trainer) ratingStore() (ratings.Store, error) {
 // Outcomes, as the metadata field als_train tells them.
 const (
 	outcomeIdle     = "idle"     // not enough new ratings: the trigger as it came
-	outcomePromoted = "promoted" // the announcement of the new champion
+	outcomePromoted = "promoted" // the announcement of the champion
 	outcomeKept     = "kept"     // the manifest of a version that did not become champion
 )
 
@@ -83,6 +85,9 @@ func (t *trainer) trigger(ctx context.Context, msg *service.Message) error {
 	if err := t.recall(revision); err != nil {
 		return err
 	}
+	if t.owed != nil {
+		return t.announce(msg)
+	}
 	if !t.isDue(revision, time.Now()) {
 		return nil
 	}
@@ -97,16 +102,25 @@ func (t *trainer) trigger(ctx context.Context, msg *service.Message) error {
 	return t.report(outcome, msg)
 }
 
-// recall finds out, once, at which revision the newest version was trained.
+// recall finds out, once, at which revision the newest version was trained, and
+// which promotion is the last. That one is announced again: the process that
+// made it may have ended before its announcement was written.
 func (t *trainer) recall(revision int64) error {
-	if t.trained >= 0 {
+	if t.recalled {
 		return nil
 	}
 	versions, err := t.registry.List()
 	if len(versions) == 0 && err != nil {
 		return err
 	}
-	t.trained = 0
+	latest, promoted, err := t.registry.Latest()
+	if err != nil {
+		return err
+	}
+	if promoted {
+		t.owed = &latest
+	}
+	t.recalled = true
 	if len(versions) > 0 {
 		t.trained = versions[len(versions)-1].Data.Revision
 	}
@@ -165,10 +179,18 @@ func (t *trainer) report(outcome training.Outcome, msg *service.Message) error {
 		msg.MetaSetMut("als_train", outcomeKept)
 		return setJSON(msg, m)
 	}
-	announcement, err := t.registry.Announcement(outcome.Promotion)
+	t.owed = &outcome.Promotion
+	return t.announce(msg)
+}
+
+// announce turns the message into the announcement that is owed. It is owed
+// until that succeeds.
+func (t *trainer) announce(msg *service.Message) error {
+	announcement, err := t.registry.Announcement(*t.owed)
 	if err != nil {
 		return err
 	}
+	t.owed = nil
 	msg.MetaSetMut("als_train", outcomePromoted)
 	msg.MetaSetMut("role", announcement.Role)
 	return setJSON(msg, announcement)

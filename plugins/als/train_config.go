@@ -41,6 +41,7 @@ Every message is a trigger. If the rating store has at least min_new_ratings mor
 Which pairs are held out depends on the seed alone, so that no version has been trained on what it is compared on.
 
 The metadata field als_train says what happened: idle (the message is the trigger as it came), promoted (the message is the announcement, the metadata field role its key for the topic models) or kept (the message is the manifest of a version that did not become champion).
+The first trigger after a start announces the champion that there is, since the announcement may have been lost when the process ended.
 While the store or the registry is away it waits and tries again.`).
 		Fields(
 			service.NewStringField(trainFieldStore).Description("The label of the rating store resource.").Default("rating_store"),

@@ -29,7 +29,7 @@ var errFailed = errors.New("failed")
 func Main(args ...string) int {
 	boundMemory()
 	code, err := runCLI(args, upCommand(), brokerCommand(), initCommand(), trainCommand(), evalCommand(),
-		modelsCommand(), predictCommand(), recommendCommand())
+		modelsCommand(), predictCommand(), recommendCommand(), healthCommand())
 	if err != nil {
 		if !errors.Is(err, errFailed) {
 			fmt.Fprintln(os.Stderr, "recsys-benthos:", err)
@@ -47,7 +47,6 @@ func runCLI(args []string, added ...*cli.Command) (int, error) {
 		service.CLIOptSetProductName("recsys-benthos"),
 		service.CLIOptSetVersion(version, built),
 		service.CLIOptSetMainSchemaFrom(schema),
-		service.CLIOptSetShowRunCommand(true),
 		service.CLIOptSetDocumentationURL("https://docs.redpanda.com/redpanda-connect"),
 	}
 	for _, command := range added {

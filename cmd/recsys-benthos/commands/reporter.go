@@ -171,8 +171,8 @@ func (r *reporter) loading(s status, history int64, started time.Time) bool {
 		if r.bars != nil {
 			_ = r.bars.Finish()
 		}
-		if s.events > 0 {
-			r.line(fmt.Sprintf("history: %d events published after %.1f s", min(s.events, history), time.Since(started).Seconds()))
+		if s.events >= history && history > 0 { // else an earlier run published it
+			r.line(fmt.Sprintf("history: %d events published after %.1f s", history, time.Since(started).Seconds()))
 		}
 		return false
 	}

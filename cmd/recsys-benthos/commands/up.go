@@ -100,24 +100,19 @@ func (u *up) run() error {
 	if err := os.MkdirAll(u.state, 0o755); err != nil {
 		return fmt.Errorf("creating the state folder: %w", err)
 	}
-	if err := u.checkListen(); err != nil {
-		return err
-	}
-	b, err := u.openBroker()
+	b, err := u.openBroker() // first: it holds the lock on the state folder
 	if err != nil {
 		return err
 	}
 	defer b.Close()
+	if err := u.chooseAddresses(); err != nil {
+		return err
+	}
 	data, err := u.findData(ctx)
 	if err != nil {
 		return err
 	}
 	u.simulated = data.simulated
-	if u.admin == "" {
-		if u.admin, err = addressOrFree("127.0.0.1:4196"); err != nil {
-			return err
-		}
-	}
 	folder, err := u.configuration()
 	if err != nil {
 		return err
@@ -134,16 +129,41 @@ func (u *up) run() error {
 	return u.serve(ctx, folder, data, monitor)
 }
 
-// checkListen finds out early that the page's port is taken.
-func (u *up) checkListen() error {
-	l, err := net.Listen("tcp", u.listen)
+// chooseAddresses settles where the page and the admin server listen, and finds
+// out early that the page's port is taken.
+func (u *up) chooseAddresses() (err error) {
+	page := u.listen
+	u.listen, err = freeAddress(page)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("the live page's address %s is in use by another program; stop that, or give another with --listen", u.listen)
+		return fmt.Errorf("the live page's address %s is in use by another program; stop that, or give another with --listen", page)
 	}
 	if err != nil {
-		return fmt.Errorf("--listen %s: %w", u.listen, err)
+		return fmt.Errorf("--listen %s: %w", page, err)
 	}
-	return l.Close()
+	if u.admin != "" {
+		if u.admin, err = freeAddress(u.admin); err != nil {
+			return fmt.Errorf("--admin: %w", err)
+		}
+		return nil
+	}
+	if u.admin, err = freeAddress("127.0.0.1:4196"); err != nil {
+		u.admin, err = freeAddress("127.0.0.1:0")
+	}
+	return err
+}
+
+// freeAddress returns the address, with a free port in place of port 0, or an
+// error if nobody can listen there.
+func freeAddress(address string) (string, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	if _, port, err := net.SplitHostPort(address); err == nil && port == "0" {
+		return l.Addr().String(), nil
+	}
+	return address, nil
 }
 
 // openBroker starts the broker on the given address, or on the usual one, or,
@@ -157,19 +177,6 @@ func (u *up) openBroker() (*broker.Broker, error) {
 		return openBroker(u.state, "127.0.0.1:0", broker.DefaultMaxBytes)
 	}
 	return b, err
-}
-
-// addressOrFree returns the address if nothing listens there, else a free port
-// of the same host.
-func addressOrFree(address string) (string, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-			return "", err
-		}
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // configuration returns the folder that holds pipelines/ and config/: the

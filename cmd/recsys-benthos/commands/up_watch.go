@@ -6,6 +6,8 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/tidwall/gjson"
@@ -54,8 +56,7 @@ func (u *up) watch(ctx, interrupted context.Context, data dataSource, m *monitor
 			return nil
 		case <-interrupted.Done():
 			u.report.sayOnce("stopping")
-			<-ctx.Done() // Benthos has seen the same signal
-			return nil
+			return u.askToStop(ctx)
 		case <-ticker.C:
 		}
 		if err := m.refresh(ctx); err != nil && ctx.Err() == nil {
@@ -72,6 +73,24 @@ func (u *up) watch(ctx, interrupted context.Context, data dataSource, m *monitor
 		}
 		if enough || late {
 			return u.drain(ctx, m)
+		}
+	}
+}
+
+// askToStop tells Benthos to drain and stop, for which it wants a signal, until
+// ctx ends. It hears signals only once its pipelines are built, so an earlier
+// one is repeated; later ones do nothing.
+func (u *up) askToStop(ctx context.Context) error {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
 		}
 	}
 }
