@@ -21,8 +21,10 @@ func TestBiasesOfASmallMatrixAreThoseDoneByHand(t *testing.T) {
 		got, want float64
 	}{
 		{"mean", float64(f.Mean), 3},
-		{"bias of movie 1", float64(f.MovieBias[0]), 2.0 / 3}, {"bias of movie 2", float64(f.MovieBias[1]), -1},
-		{"bias of user 1", float64(f.UserBias[0]), 1.0 / 9}, {"bias of user 2", float64(f.UserBias[1]), -1.0 / 3},
+		{"bias of movie 1", float64(f.MovieBias[0]), 2.0 / 3},
+		{"bias of movie 2", float64(f.MovieBias[1]), -1},
+		{"bias of user 1", float64(f.UserBias[0]), 1.0 / 9},
+		{"bias of user 2", float64(f.UserBias[1]), -1.0 / 3},
 		{"prediction of user 2 and movie 2", f.Predict(1, 1), 3 - 1.0/3 - 1},
 		{"prediction of an unknown user", f.Predict(-1, 1), 2},
 		{"prediction of an unknown movie", f.Predict(0, -1), 3 + 1.0/9},

@@ -22,8 +22,11 @@ func near(a, b float64) bool { return math.Abs(a-b) < 1e-6 }
 func small(t *testing.T) (*als.Factors, *ratings.Matrix) {
 	t.Helper()
 	train, err := ratings.NewMatrix([]ratings.Rating{
-		{User: 1, Movie: 10, Value: 3}, {User: 1, Movie: 20, Value: 3}, {User: 2, Movie: 30, Value: 3},
-		{User: 2, Movie: 40, Value: 3}, {User: 2, Movie: 50, Value: 3},
+		{User: 1, Movie: 10, Value: 3},
+		{User: 1, Movie: 20, Value: 3},
+		{User: 2, Movie: 30, Value: 3},
+		{User: 2, Movie: 40, Value: 3},
+		{User: 2, Movie: 50, Value: 3},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -80,8 +83,11 @@ func TestRankingsAreOfAllUnseenMovies(t *testing.T) {
 		{"of equal scores the lower id is first", []ratings.Rating{{User: 1, Movie: 30, Value: 4}}, discount(2), 1, 1},
 		{"the higher id comes after", []ratings.Rating{{User: 1, Movie: 40, Value: 4}}, discount(3), 1, 1},
 		{"seen movies take no place", []ratings.Rating{{User: 2, Movie: 20, Value: 4}}, discount(2), 1, 1},
-		{"two relevant ones are compared with the best list of two", []ratings.Rating{{User: 1, Movie: 30, Value: 4}, {User: 1, Movie: 40, Value: 4}},
-			(discount(2) + discount(3)) / (1 + discount(2)), 1, 1},
+		{
+			"two relevant ones are compared with the best list of two",
+			[]ratings.Rating{{User: 1, Movie: 30, Value: 4}, {User: 1, Movie: 40, Value: 4}},
+			(discount(2) + discount(3)) / (1 + discount(2)), 1, 1,
+		},
 		{"a movie the model does not know is a miss", []ratings.Rating{{User: 1, Movie: 50, Value: 4}, {User: 1, Movie: 99, Value: 4}}, 1 / (1 + discount(2)), 0.5, 1},
 		{"less than four stars is not relevant, and its user left out", []ratings.Rating{{User: 1, Movie: 40, Value: 3.5}, {User: 2, Movie: 10, Value: 4}}, 1, 1, 1},
 		{"an unknown user gets movies by bias", []ratings.Rating{{User: 9, Movie: 10, Value: 4}}, discount(3), 1, 1},

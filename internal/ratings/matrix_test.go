@@ -51,16 +51,31 @@ func TestMatrixKeepsOneRatingAPair(t *testing.T) {
 		in   []ratings.Rating
 		want []ratings.Rating
 	}{
-		{"rows and columns are in order of ids", []ratings.Rating{{User: 9, Movie: 5, Value: 1}, {User: -2, Movie: 7, Value: 2}, {User: 9, Movie: 3, Value: 3}},
-			[]ratings.Rating{{User: -2, Movie: 7, Value: 2}, {User: 9, Movie: 3, Value: 3}, {User: 9, Movie: 5, Value: 1}}},
-		{"the newest rating of a pair wins, if it comes last", []ratings.Rating{{User: 1, Movie: 1, Value: 5, Time: 1}, {User: 1, Movie: 1, Value: 2, Time: 2}},
-			[]ratings.Rating{{User: 1, Movie: 1, Value: 2}}},
-		{"the newest rating of a pair wins, if it comes first", []ratings.Rating{{User: 1, Movie: 1, Value: 2, Time: 2}, {User: 1, Movie: 1, Value: 5, Time: 1}},
-			[]ratings.Rating{{User: 1, Movie: 1, Value: 2}}},
-		{"of equally new ones the greatest value wins", []ratings.Rating{{User: 1, Movie: 1, Value: 2, Time: 1}, {User: 1, Movie: 1, Value: 5, Time: 1}, {User: 1, Movie: 1, Value: 3, Time: 1}},
-			[]ratings.Rating{{User: 1, Movie: 1, Value: 5}}},
-		{"ids may be as large as 64 bits", []ratings.Rating{{User: math.MaxInt64, Movie: math.MinInt64, Value: 2}},
-			[]ratings.Rating{{User: math.MaxInt64, Movie: math.MinInt64, Value: 2}}},
+		{
+			"rows and columns are in order of ids",
+			[]ratings.Rating{{User: 9, Movie: 5, Value: 1}, {User: -2, Movie: 7, Value: 2}, {User: 9, Movie: 3, Value: 3}},
+			[]ratings.Rating{{User: -2, Movie: 7, Value: 2}, {User: 9, Movie: 3, Value: 3}, {User: 9, Movie: 5, Value: 1}},
+		},
+		{
+			"the newest rating of a pair wins, if it comes last",
+			[]ratings.Rating{{User: 1, Movie: 1, Value: 5, Time: 1}, {User: 1, Movie: 1, Value: 2, Time: 2}},
+			[]ratings.Rating{{User: 1, Movie: 1, Value: 2}},
+		},
+		{
+			"the newest rating of a pair wins, if it comes first",
+			[]ratings.Rating{{User: 1, Movie: 1, Value: 2, Time: 2}, {User: 1, Movie: 1, Value: 5, Time: 1}},
+			[]ratings.Rating{{User: 1, Movie: 1, Value: 2}},
+		},
+		{
+			"of equally new ones the greatest value wins",
+			[]ratings.Rating{{User: 1, Movie: 1, Value: 2, Time: 1}, {User: 1, Movie: 1, Value: 5, Time: 1}, {User: 1, Movie: 1, Value: 3, Time: 1}},
+			[]ratings.Rating{{User: 1, Movie: 1, Value: 5}},
+		},
+		{
+			"ids may be as large as 64 bits",
+			[]ratings.Rating{{User: math.MaxInt64, Movie: math.MinInt64, Value: 2}},
+			[]ratings.Rating{{User: math.MaxInt64, Movie: math.MinInt64, Value: 2}},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -130,8 +145,12 @@ func TestMeanIsOfAllRatings(t *testing.T) {
 
 func TestSortByTimeIsByTimeUserAndMovie(t *testing.T) {
 	want := []ratings.Rating{
-		{Time: -1, User: 9, Movie: 9, Value: 1}, {Time: 0, User: 1, Movie: 8, Value: 1}, {Time: 0, User: 2, Movie: 1, Value: 1},
-		{Time: 0, User: 2, Movie: 3, Value: 1}, {Time: 0, User: 2, Movie: 3, Value: 2}, {Time: 5, User: 0, Movie: 0, Value: 1},
+		{Time: -1, User: 9, Movie: 9, Value: 1},
+		{Time: 0, User: 1, Movie: 8, Value: 1},
+		{Time: 0, User: 2, Movie: 1, Value: 1},
+		{Time: 0, User: 2, Movie: 3, Value: 1},
+		{Time: 0, User: 2, Movie: 3, Value: 2},
+		{Time: 5, User: 0, Movie: 0, Value: 1},
 	}
 	got := slices.Clone(want)
 	slices.Reverse(got)

@@ -174,7 +174,8 @@ func TestMoviesAreReadInEveryFormat(t *testing.T) {
 	}{
 		{"csv with quotes, UTF-8 and no genres", file(t, "movies.csv", csvMovies+"5,Amélie (2001),(no genres listed)\n"), []ratings.Movie{
 			{ID: 1, Title: "Toy Story (1995)", Genres: []string{"Adventure", "Animation"}},
-			{ID: 11, Title: "American President, The (1995)", Genres: []string{"Comedy"}}, {ID: 5, Title: "Amélie (2001)"},
+			{ID: 11, Title: "American President, The (1995)", Genres: []string{"Comedy"}},
+			{ID: 5, Title: "Amélie (2001)"},
 		}},
 		{"csv without header", file(t, "m", "11,\"American President, The (1995)\",Comedy\n"), []ratings.Movie{
 			{ID: 11, Title: "American President, The (1995)", Genres: []string{"Comedy"}},

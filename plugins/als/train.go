@@ -184,9 +184,14 @@ func (t *trainer) report(outcome training.Outcome, msg *service.Message) error {
 }
 
 // announce turns the message into the announcement that is owed. It is owed
-// until that succeeds.
+// until that succeeds, or never can.
 func (t *trainer) announce(msg *service.Message) error {
 	announcement, err := t.registry.Announcement(*t.owed)
+	if errors.Is(err, registry.ErrDamaged) || errors.Is(err, registry.ErrNotFound) {
+		t.log.Errorf("Not announcing promotion %d: %v", t.owed.Sequence, err)
+		t.owed = nil
+		return nil
+	}
 	if err != nil {
 		return err
 	}

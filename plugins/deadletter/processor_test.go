@@ -53,8 +53,10 @@ func TestDeadLetterSaysWhatWentWrongAndWhere(t *testing.T) {
 	if err := letter.GetError(); err != nil {
 		t.Errorf("error state is %v", err)
 	}
-	want := map[string]string{"error": "user_id is missing", "component": "rating_event", "topic": "events",
-		"partition": "2", "offset": "41", "time": "2026-05-01T12:00:00.005Z", "kafka_key": "u1"}
+	want := map[string]string{
+		"error": "user_id is missing", "component": "rating_event", "topic": "events",
+		"partition": "2", "offset": "41", "time": "2026-05-01T12:00:00.005Z", "kafka_key": "u1",
+	}
 	if got := metadata(letter); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("metadata is %v, want %v", got, want)
 	}

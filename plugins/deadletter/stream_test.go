@@ -48,8 +48,10 @@ output_resources:
 `
 
 func TestGoodMessagesArriveOnceInOrderAndBadOnesAsDeadLetters(t *testing.T) {
-	b, err := broker.Open(broker.Config{Dir: t.TempDir(), Address: "127.0.0.1:0",
-		Topics: []broker.Topic{{Name: "events"}, {Name: "predictions"}, {Name: "dead_letters"}}})
+	b, err := broker.Open(broker.Config{
+		Dir: t.TempDir(), Address: "127.0.0.1:0",
+		Topics: []broker.Topic{{Name: "events"}, {Name: "predictions"}, {Name: "dead_letters"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,8 +124,10 @@ func TestGoodMessagesArriveOnceInOrderAndBadOnesAsDeadLetters(t *testing.T) {
 // load, the stream is stopped, and goes on after both are back.
 func TestAnOutageAndAStopMeanwhileMakeNoDeadLetters(t *testing.T) {
 	const count = 20_000
-	cfg := broker.Config{Dir: t.TempDir(), Address: "127.0.0.1:0",
-		Topics: []broker.Topic{{Name: "events"}, {Name: "predictions"}, {Name: "dead_letters"}}}
+	cfg := broker.Config{
+		Dir: t.TempDir(), Address: "127.0.0.1:0",
+		Topics: []broker.Topic{{Name: "events"}, {Name: "predictions"}, {Name: "dead_letters"}},
+	}
 	b, err := broker.Open(cfg)
 	if err != nil {
 		t.Fatal(err)

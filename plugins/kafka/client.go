@@ -251,12 +251,6 @@ func (f *repeatFilter) used() bool {
 	return len(f.last) > 0
 }
 
-func (f *repeatFilter) reset() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.last = nil
-}
-
 // connectionLog tells when a broker cannot be reached, and when it can again.
 // franz-go retries by itself and silently.
 type connectionLog struct {

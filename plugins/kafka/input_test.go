@@ -132,8 +132,10 @@ func TestInputSkipsOtherEventTypesAndCommitsPastThem(t *testing.T) {
 		`{"event_type":"tag","broken`, `not json`, `{"a":{"event_type":"tag"}}`, `{"event_type":"tag"}`, `{"event_type":"tag"}`)
 	i := startInput(t, b.Addr(), groupYAML+"event_types: [rate]\n")
 	r := readBatch(t, i)
-	want := []string{`{"event_type":"rate","n":1}`, `{"n":2}`, `{"event_type":7,"n":3}`,
-		`{"event_type":"tag","broken`, `not json`, `{"a":{"event_type":"tag"}}`}
+	want := []string{
+		`{"event_type":"rate","n":1}`, `{"n":2}`, `{"event_type":7,"n":3}`,
+		`{"event_type":"tag","broken`, `not json`, `{"a":{"event_type":"tag"}}`,
+	}
 	if !slices.Equal(r.values, want) {
 		t.Fatalf("got %q, want %q", r.values, want)
 	}
@@ -201,8 +203,10 @@ func TestInputSetsMetadataAndOrigin(t *testing.T) {
 		batch = append(batch, r.batch...)
 		mustAck(t, r, nil)
 	}
-	want := map[string]string{metaKey: "u1", metaTopic: "events", metaPartition: "0", metaOffset: "0", metaTombstoneFlag: "false",
-		metaTimestampMs: "1700000000123", metaTimestampUnix: "1700000000", "trace": "abc"}
+	want := map[string]string{
+		metaKey: "u1", metaTopic: "events", metaPartition: "0", metaOffset: "0", metaTombstoneFlag: "false",
+		metaTimestampMs: "1700000000123", metaTimestampUnix: "1700000000", "trace": "abc",
+	}
 	for key, value := range want {
 		if got, _ := batch[0].MetaGet(key); got != value {
 			t.Errorf("metadata %s is %q, want %q", key, got, value)

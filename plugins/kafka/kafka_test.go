@@ -29,8 +29,10 @@ func TestMain(m *testing.M) {
 	if !child {
 		os.Exit(m.Run())
 	}
-	b, err := broker.Open(broker.Config{Dir: dir, Address: address,
-		Topics: []broker.Topic{{Name: "events", Partitions: 2}, {Name: "out", Partitions: 3}}})
+	b, err := broker.Open(broker.Config{
+		Dir: dir, Address: address,
+		Topics: []broker.Topic{{Name: "events", Partitions: 2}, {Name: "out", Partitions: 3}},
+	})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

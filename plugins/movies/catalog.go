@@ -107,8 +107,10 @@ func (c *catalogCache) Get(_ context.Context, key string) ([]byte, error) {
 var errReadOnly = errors.New("a movie catalog cannot be written; change its source")
 
 func (c *catalogCache) Set(context.Context, string, []byte, *time.Duration) error { return errReadOnly }
+
 func (c *catalogCache) Add(context.Context, string, []byte, *time.Duration) error { return errReadOnly }
-func (c *catalogCache) Delete(context.Context, string) error                      { return errReadOnly }
+
+func (c *catalogCache) Delete(context.Context, string) error { return errReadOnly }
 
 func (c *catalogCache) Close(ctx context.Context) error {
 	c.stop()

@@ -1,0 +1,297 @@
+package als
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/als"
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/model"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
+	"github.com/recsys-benthos/recsys-benthos/internal/registry"
+)
+
+// published makes a registry whose champion predicts mean for everything but
+// user 1 (+1 star) and movie 10 (+0.5), trained until the given time.
+func published(t *testing.T, mean float32, until time.Time) (*registry.Registry, registry.Promotion) {
+	t.Helper()
+	r, err := registry.Open("file://" + t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, promote(t, r, mean, until)
+}
+
+func promote(t *testing.T, r *registry.Registry, mean float32, until time.Time) registry.Promotion {
+	t.Helper()
+	m, err := model.New(&als.Factors{
+		Mean: mean, Lambda: 1, Users: []int64{1}, UserBias: []float32{1}, UserCounts: []int32{1},
+		Movies: []int64{10}, MovieBias: []float32{0.5}, MovieCounts: []int32{1},
+	}, model.MovieLensScale)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := r.Publish(t.Context(), m, registry.Manifest{
+		CreatedAt: time.Unix(int64(mean*1000), 0), Algorithm: "als", Data: registry.Data{Until: until},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, _, _, err := r.Promote(t.Context(), manifest.Version, time.Now(), func(string) (bool, string, error) { return true, "test", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// resources holds a live model under the label model.
+func resources(t *testing.T, r *registry.Registry) (*service.Resources, *registry.Follower) {
+	t.Helper()
+	mgr := service.MockResources(service.MockResourcesOptAddCache("model"))
+	follower := &registry.Follower{Registry: r, Live: model.NewLive()}
+	mgr.SetGeneric(model.LiveKey{Label: "model"}, follower.Live)
+	mgr.SetGeneric(registry.FollowerKey{Label: "model"}, follower)
+	return mgr, follower
+}
+
+func newPredict(t *testing.T, mgr *service.Resources) *predictor {
+	t.Helper()
+	conf, err := predictSpec().ParseYAML("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPredictor(conf, mgr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.now = func() time.Time { return time.UnixMilli(5000) }
+	return p
+}
+
+// request is a message that came from offset 7 of partition 2.
+func request(text string) *service.Message {
+	msg := service.NewMessage([]byte(text))
+	origin := &message.Origin{Topic: "requests", Partition: 2, Offset: 7, Time: time.UnixMilli(4000)}
+	return msg.WithContext(message.WithOrigin(context.Background(), origin))
+}
+
+func predictOne(t *testing.T, p *predictor, texts ...string) []string {
+	t.Helper()
+	var batch service.MessageBatch
+	for _, text := range texts {
+		batch = append(batch, request(text))
+	}
+	out, err := p.ProcessBatch(t.Context(), batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) != 1 || len(out[0]) != len(texts) {
+		t.Fatalf("%d batches; a batch in is a batch out", len(out))
+	}
+	var replies []string
+	for _, msg := range out[0] {
+		if err := msg.GetError(); err != nil {
+			replies = append(replies, err.Error())
+			continue
+		}
+		data, err := msg.AsBytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		replies = append(replies, string(data))
+	}
+	return replies
+}
+
+func TestARequestBecomesThePredictionOfOneVersion(t *testing.T) {
+	r, p := published(t, 3, time.UnixMilli(0))
+	mgr, follower := resources(t, r)
+	if err := follower.Poll(); err != nil {
+		t.Fatal(err)
+	}
+	got := predictOne(t, newPredict(t, mgr),
+		`{"user_id":1,"movie_id":10,"request_id":"a","extra":{"x":1}}`,
+		`{"user_id":"2","movie_id":"11"}`,
+		`nonsense`,
+		`{"event_type":"tag","user_id":1,"movie_id":10,"value":"x"}`)
+	want := []string{
+		`{"request_id":"a","user_id":1,"movie_id":10,"prediction":4.5,"model_version":"` + p.Version + `","requested_at":"1970-01-01T00:00:04.000Z","predicted_at":"1970-01-01T00:00:05.000Z","cold":[],"extra":{"x":1}}`,
+		`{"request_id":"requests-2-7","user_id":2,"movie_id":11,"prediction":3,"model_version":"` + p.Version + `","requested_at":"1970-01-01T00:00:04.000Z","predicted_at":"1970-01-01T00:00:05.000Z","cold":["user","movie"]}`,
+		"als_predict: malformed JSON: nonsense",
+		`als_predict: field "event_type": "tag" is no request; of the events only rate is (leave the others out with the input's event_types)`,
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("message %d:\ngot  %s\nwant %s", i, got[i], want[i])
+		}
+	}
+}
+
+func TestARatingIsPredictedBeforeItIsLearned(t *testing.T) {
+	r, _ := published(t, 3, time.UnixMilli(1500))
+	mgr, follower := resources(t, r)
+	if err := follower.Poll(); err != nil {
+		t.Fatal(err)
+	}
+	p := newPredict(t, mgr)
+	rate := func(movie int, value float64, at int) string {
+		return fmt.Sprintf(`{"event_type":"rate","user_id":"5","movie_id":"%d","value":"%v","timestamp":%d}`, movie, value, at)
+	}
+	got := predictOne(t, p, rate(20, 5, 1), rate(21, 5, 2), rate(20, 5, 1))
+	for i, want := range []string{
+		`"prediction":3,`, // nothing known; trained until later than 1 s: late
+		`"prediction":4,`, // 3 + (5−3)/(1+1)
+		`"prediction":4,`, // again, after it was learned: from the other rating alone
+	} {
+		if !strings.Contains(got[i], want) || !strings.Contains(got[i], `"actual":5`) {
+			t.Errorf("message %d: %s, want %s", i, got[i], want)
+		}
+		if late := strings.Contains(got[i], `"late":true`); late != (i != 1) {
+			t.Errorf("message %d: late is %v: %s", i, late, got[i])
+		}
+	}
+}
+
+func TestRequestsWaitForTheFirstModel(t *testing.T) {
+	r, _ := published(t, 3, time.Time{})
+	mgr, follower := resources(t, r)
+	p := newPredict(t, mgr)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := p.ProcessBatch(ctx, service.MessageBatch{request(`{}`)}); err == nil {
+		t.Fatal("without a model there can be no reply")
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.ProcessBatch(t.Context(), service.MessageBatch{request(`{"user_id":1,"movie_id":2}`)})
+		done <- err
+	}()
+	if err := follower.Poll(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnAnnouncementSwapsTheModelOrSaysWhyNot(t *testing.T) {
+	r, first := published(t, 3, time.Time{})
+	mgr, follower := resources(t, r)
+	conf, err := modelLoadSpec().ParseYAML("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loader, err := newModelLoader(conf, mgr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := func(a any) error {
+		text, err := json.Marshal(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := loader.Process(t.Context(), service.NewMessage(text))
+		if err != nil || len(out) != 1 {
+			t.Fatalf("%d messages, %v", len(out), err)
+		}
+		return out[0].GetError()
+	}
+	announce := func(p registry.Promotion) message.Announcement {
+		a, err := r.Announcement(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	if err := load(announce(first)); err != nil || follower.Live.Current().Name != first.Version {
+		t.Fatalf("got %v", err)
+	}
+	second := announce(promote(t, r, 4, time.Time{}))
+	second.Version = "20200101-000000-abcdef"
+	if err := load(second); err == nil || !strings.Contains(err.Error(), "model_load: ") || !strings.Contains(err.Error(), first.Version+" goes on serving") {
+		t.Errorf("a version that is not there: %v", err)
+	}
+	if err := load("hello"); err == nil {
+		t.Error("a string is no announcement")
+	}
+}
+
+func TestTrainingIsDueWhenEnoughIsNewAndTheStoreHasComeToRest(t *testing.T) {
+	start := time.Unix(0, 0)
+	steps := []struct {
+		revision int64
+		after    time.Duration
+		due      bool
+		why      string
+	}{
+		{0, 0, false, "nothing is there"},
+		{500, time.Second, false, "too little is new"},
+		{9000, 2 * time.Second, false, "a history is being loaded"},
+		{19000, 3 * time.Second, false, "it still is"},
+		{19500, 4 * time.Second, true, "it has come to rest"},
+		{40000, 5 * time.Second, false, "it pours again"},
+		{90000, 40 * time.Second, true, "it has poured for longer than patience allows"},
+	}
+	trainer := &trainer{threshold: 2000, patience: 30 * time.Second}
+	for _, step := range steps {
+		if got := trainer.isDue(step.revision, start.Add(step.after)); got != step.due {
+			t.Errorf("revision %d after %s: due is %v (%s)", step.revision, step.after, got, step.why)
+		}
+	}
+}
+
+func TestATriggerTrainsPublishesAndAnnouncesOnce(t *testing.T) {
+	dir := t.TempDir()
+	mgr := service.MockResources(service.MockResourcesOptAddCache("rating_store"))
+	store := recsystest.NewMemoryStore()
+	mgr.SetGeneric(ratings.StoreKey{Label: "rating_store"}, ratings.Store(store))
+	conf, err := trainSpec().ParseYAML("registry: file://"+dir+"\nmin_new_ratings: 100\nparameters: {rank: 4, iterations: 3}", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer, err := newTrainer(conf, mgr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trigger := func() (outcome string, body []byte) {
+		out, err := trainer.Process(t.Context(), service.NewMessage([]byte("tick")))
+		if err != nil || len(out) != 1 {
+			t.Fatalf("%d messages, %v", len(out), err)
+		}
+		outcome, _ = out[0].MetaGet("als_train")
+		body, err = out[0].AsBytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return outcome, body
+	}
+	if outcome, body := trigger(); outcome != "idle" || string(body) != "tick" {
+		t.Errorf("an empty store: %s %s", outcome, body)
+	}
+	if err := store.Apply(t.Context(), ratings.Changes{Ratings: recsystest.Ratings(40, 30, 0.5, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	if outcome, _ := trigger(); outcome != "idle" {
+		t.Errorf("while it pours: %s", outcome)
+	}
+	outcome, body := trigger()
+	announcement, err := message.DecodeAnnouncement("test", body)
+	if outcome != "promoted" || err != nil || announcement.Sequence != 1 || announcement.Metrics.RMSE <= 0 {
+		t.Fatalf("got %s %s, %v", outcome, body, err)
+	}
+	if outcome, _ := trigger(); outcome != "idle" {
+		t.Errorf("with nothing new: %s", outcome)
+	}
+	entries, err := os.ReadDir(dir + "/models")
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%d versions, %v", len(entries), err)
+	}
+}
