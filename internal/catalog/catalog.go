@@ -1,8 +1,9 @@
-// Package catalog knows the movies: titles and genres by id.
+// Package catalog knows the movies by id: titles, genres, and their ids elsewhere.
 package catalog
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -18,6 +19,7 @@ type Catalog struct {
 
 type entry struct {
 	movie ratings.Movie
+	link  ratings.Link
 	json  []byte // `"title":"…","genres":["…"]`
 }
 
@@ -36,16 +38,36 @@ func (c *Catalog) Reload() error {
 	if err != nil {
 		return fmt.Errorf("reading the movie catalog: %w", err)
 	}
+	links, err := readLinks(c.source)
+	if err != nil {
+		return fmt.Errorf("reading the movie catalog: %w", err)
+	}
+	linked := make(map[int64]ratings.Link, len(links))
+	for _, link := range links {
+		linked[link.Movie] = link
+	}
 	entries := make(map[int64]entry, len(movies))
 	for _, movie := range movies {
 		fragment, err := fragment(movie)
 		if err != nil {
 			return fmt.Errorf("reading the movie catalog: movie %d: %w", movie.ID, err)
 		}
-		entries[movie.ID] = entry{movie, fragment}
+		entries[movie.ID] = entry{movie, linked[movie.ID], fragment}
 	}
 	c.movies.Store(&entries)
 	return nil
+}
+
+// readLinks reads the links beside the movies; there may be none.
+func readLinks(source string) ([]ratings.Link, error) {
+	if !ratings.IsCollection(source) {
+		return nil, nil
+	}
+	links, err := ratings.ReadLinks(source)
+	if errors.Is(err, ratings.ErrNoFile) {
+		return nil, nil
+	}
+	return links, err
 }
 
 // Len returns the number of movies.
@@ -56,6 +78,9 @@ func (c *Catalog) Movie(id int64) (ratings.Movie, bool) {
 	e, ok := (*c.movies.Load())[id]
 	return e.movie, ok
 }
+
+// Link returns a movie's ids in other catalogs, empty where they are not known.
+func (c *Catalog) Link(id int64) ratings.Link { return (*c.movies.Load())[id].link }
 
 // unknown is what a movie that is not in the catalog is enriched with.
 var unknown = []byte(`"title":"","genres":[]`)

@@ -130,7 +130,7 @@ func list(path string) (files []candidate, closeAll func() error, single bool, e
 	nothing := func() error { return nil }
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, nil, false, err
+		return nil, nil, false, fmt.Errorf("looking for MovieLens data: %w", err)
 	}
 	if info.IsDir() {
 		files, err = listFolder(path)
@@ -269,4 +269,11 @@ func (k kind) names() []string {
 func (k kind) isNamed(file string) bool {
 	base := strings.ToLower(path.Base(filepath.ToSlash(file)))
 	return slices.Contains(k.names(), strings.TrimSuffix(base, ".gz"))
+}
+
+// IsCollection reports whether path may hold several tables: a folder or a zip
+// archive. Anything else is one file, or nothing.
+func IsCollection(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && (info.IsDir() || info.Mode().IsRegular() && isZip(path))
 }

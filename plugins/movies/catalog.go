@@ -24,7 +24,7 @@ func catalogSpec() *service.ConfigSpec {
 		Version("0.1.0").
 		Categories("Recommending").
 		Summary("The movies by id: titles and genres, held in memory.").
-		Description("A resource for movie_enrich. Read as a cache, it gives a movie's title and genres as JSON by its id; it cannot be written.").
+		Description("A resource for movie_enrich. Read as a cache, it gives a movie's title, genres, imdb_id and tmdb_id as JSON by its id; it cannot be written.").
 		Field(service.NewStringField(catalogFieldSource).
 			Description("A MovieLens folder, archive (zip, gz) or movie file (movies.csv, movies.dat, u.item).")).
 		Field(service.NewDurationField(catalogFieldReload).
@@ -101,7 +101,9 @@ func (c *catalogCache) Get(_ context.Context, key string) ([]byte, error) {
 	if !known {
 		return nil, service.ErrKeyNotFound
 	}
-	return append(append([]byte{'{'}, fields...), '}'), nil
+	link := c.catalog.Link(id)
+	object := append([]byte{'{'}, fields...)
+	return fmt.Appendf(object, `,"imdb_id":%q,"tmdb_id":%d}`, link.IMDb, link.TMDb), nil
 }
 
 var errReadOnly = errors.New("a movie catalog cannot be written; change its source")

@@ -72,7 +72,7 @@ func readTimeline(path string, share float64, from, until time.Time) (*timeline,
 
 // readTagsIfAny returns the tags beside the ratings; data without tags is fine.
 func readTagsIfAny(path string) ([]ratings.Tag, error) {
-	if info, err := os.Stat(path); err == nil && !info.IsDir() && !strings.HasSuffix(path, ".zip") {
+	if !ratings.IsCollection(path) {
 		return nil, nil // one file of ratings
 	}
 	tags, err := ratings.ReadTags(path)

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -197,7 +196,6 @@ func (o *output) tail() string {
 	return text[max(len(text)-most, 0):]
 }
 
-var errStop = errors.New("not yet")
 
 // eventually looks again and again until check finds nothing wrong. It gives up
 // when the time is over or when the process has ended.

@@ -24,6 +24,11 @@ func openDatabase(t testing.TB, state, name string) *sql.DB {
 	return db
 }
 
+// openExisting opens a store's file only if it is there.
+func openExisting(path string) (*sql.DB, error) {
+	return sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(1000)")
+}
+
 // rows runs a query and returns its rows as text, columns separated by "|".
 func rows(t testing.TB, db *sql.DB, query string, args ...any) []string {
 	t.Helper()
