@@ -56,9 +56,9 @@ While the store or the registry is away it waits and tries again.`).
 				service.NewIntField(trainFieldThreads).Description("Threads; 0 is one for each CPU. The result does not depend on it.").Default(0),
 			).Description("Of the algorithm.").Advanced(),
 			service.NewFloatField(trainFieldHoldout).Description("Share of the ratings held out to judge versions by.").Default(0.1).
-				LintRule(`root = if this < 0 || this >= 1 { ["must lie between 0 and 1, 1 excluded"] }`),
+				LintRule(`root = if this < 0 || this >= 1 { ["field holdout must lie between 0 and 1, 1 excluded"] }`),
 			service.NewIntField(trainFieldMinNew).Description("New ratings that make a training due.").Default(2000).
-				LintRule(`root = if this < 1 { ["must be at least 1"] }`),
+				LintRule(`root = if this < 1 { ["field min_new_ratings must be at least 1"] }`),
 			service.NewDurationField(trainFieldPatience).Description("How long a training that is due may be put off while more than min_new_ratings arrive between two triggers, as when a history is being loaded.").Default("30s").Advanced(),
 			service.NewObjectField(trainFieldGate,
 				service.NewFloatField(trainFieldTolerance).Description("RMSE in stars by which a new champion may be worse than the present one on the held-out ratings.").Default(0.0),

@@ -45,11 +45,11 @@ With a checkpoint the input goes on where it was when it starts again: what was 
 		Field(service.NewFloatField(movielensFieldHistory).
 			Description("The share of the events, by time, that is history: 0 to 1.").
 			Default(0.8).
-			LintRule(`root = if this < 0 || this > 1 { ["must lie between 0 and 1"] }`)).
+			LintRule(`root = if this < 0 || this > 1 { ["field history must lie between 0 and 1"] }`)).
 		Field(service.NewFloatField(movielensFieldPace).
 			Description("Live events a second; 0 means as fast as they are taken.").
 			Default(50.0).
-			LintRule(`root = if this < 0 { ["must not be negative"] }`)).
+			LintRule(`root = if this < 0 { ["field pace must not be negative"] }`)).
 		Field(service.NewStringField(movielensFieldFrom).
 			Description("Leave out events before this time (RFC 3339).").
 			Default("").Advanced()).
@@ -62,7 +62,7 @@ With a checkpoint the input goes on where it was when it starts again: what was 
 		Field(service.NewIntField(movielensFieldBatch).
 			Description("The most events a batch holds.").
 			Default(1000).Advanced().
-			LintRule(`root = if this < 1 { ["must be at least 1"] }`)).
+			LintRule(`root = if this < 1 { ["field batch_size must be at least 1"] }`)).
 		Field(service.NewAutoRetryNacksToggleField()).
 		Example("History at once, the rest at 50 events a second", "", `
 input:

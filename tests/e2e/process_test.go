@@ -196,7 +196,6 @@ func (o *output) tail() string {
 	return text[max(len(text)-most, 0):]
 }
 
-
 // eventually looks again and again until check finds nothing wrong. It gives up
 // when the time is over or when the process has ended.
 func eventually(t testing.TB, limit time.Duration, p *process, check func() error) {

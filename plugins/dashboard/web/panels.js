@@ -226,6 +226,7 @@ function fillRows(id, rows, columns, sentence) {
 function version(model, current) {
   const cell = make('span', '', model.version);
   if (current) cell.append(' ', make('span', 'tag', 'in use'));
+  if (model.role !== 'champion') cell.append(' ', make('span', 'tag', model.role));
   if (model.simulated) cell.append(' ', make('span', 'tag', 'simulated ratings'));
   return cell;
 }
@@ -238,11 +239,11 @@ function fillModels(state) {
     return {
       className: current ? 'current' : '',
       cells: [
-        version(m, current), m.role, m.promoted_at ? day.format(m.promoted_at) : '–',
+        version(m, current), m.promoted_at ? day.format(m.promoted_at) : '–',
         [whole(m.ratings), 'n'], [fine(m.rmse), 'n'], [fine(live ? live.rmse : null), 'n'], [whole(live ? live.predictions : 0), 'n'],
       ],
     };
-  }), 7, 'Waiting for the first model…');
+  }), 6, 'Waiting for the first model…');
 }
 
 function fillReasons(state) {
