@@ -31,6 +31,7 @@ type prediction struct {
 	PredictedAt  *time.Time `json:"predicted_at"`
 	Cold         []string   `json:"cold"`
 	Actual       *float64   `json:"actual"`
+	Late         bool       `json:"late"` // the model may have been trained on Actual
 }
 
 func decodePrediction(data []byte) (*prediction, error) {
@@ -46,8 +47,11 @@ func decodePrediction(data []byte) (*prediction, error) {
 		name    string
 		missing bool
 	}{
-		{"request_id", p.RequestID == ""}, {"user_id", p.User == nil}, {"movie_id", p.Movie == nil},
-		{"prediction", p.Value == nil}, {"predicted_at", p.PredictedAt == nil},
+		{"request_id", p.RequestID == ""},
+		{"user_id", p.User == nil},
+		{"movie_id", p.Movie == nil},
+		{"prediction", p.Value == nil},
+		{"predicted_at", p.PredictedAt == nil},
 	} {
 		if field.missing {
 			return nil, fmt.Errorf("reading a prediction: field %q is missing", field.name)

@@ -132,7 +132,7 @@ func (a *Aggregates) Prediction(data []byte) error {
 	}
 	use := a.modelUse(p.ModelVersion)
 	use.predictions++
-	if p.Actual != nil {
+	if p.Actual != nil && !p.Late {
 		a.addError(*p.Value-*p.Actual, use, step)
 	}
 	a.addGenres(p, a.genres.at(at, now))

@@ -107,6 +107,15 @@ func TestTheLatestAccuracyForgetsWhatIsOlder(t *testing.T) {
 	}
 }
 
+func TestAPredictionThatTheModelMayHaveSeenSaysNothingOfAccuracy(t *testing.T) {
+	a, c := newTest()
+	predict(t, a, 1, c.t, 4, `,"actual":3`)
+	predict(t, a, 2, c.t, 4, `,"actual":4,"late":true`)
+	if s := a.Snapshot(); s.Accuracy.Overall.Count != 1 || s.Accuracy.Overall.RMSE != 1 || s.Totals.Predictions != 2 {
+		t.Errorf("got %+v of %d predictions", s.Accuracy.Overall, s.Totals.Predictions)
+	}
+}
+
 func TestTheChampionIsThePromotionWithTheHighestSequence(t *testing.T) {
 	a, _ := newTest()
 	if a.Snapshot().Model != nil {

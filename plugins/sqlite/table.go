@@ -135,8 +135,7 @@ func (e *columnError) Error() string {
 // checkColumns creates the table for its first row, and looks again for a
 // column it does not know: someone may have added it.
 func (t *table) checkColumns(ctx context.Context, tx *sql.Tx, r *row) error {
-	missing, ok := t.missingColumn(r)
-	if !ok {
+	if _, ok := t.missingColumn(r); !ok {
 		return nil
 	}
 	if err := t.inspect(ctx, tx); err != nil {
@@ -148,7 +147,7 @@ func (t *table) checkColumns(ctx context.Context, tx *sql.Tx, r *row) error {
 		}
 		t.columns = r.columns
 	}
-	if missing, ok = t.missingColumn(r); ok {
+	if missing, ok := t.missingColumn(r); ok {
 		return &columnError{t.name, missing, t.columns}
 	}
 	return nil

@@ -90,10 +90,10 @@ func (s *separate) underLoad() {
 	})
 }
 
-// load is data of which half are history, played in about 20 s.
+// load is data of which half are history, played in about 11 s.
 func load(t *testing.T) (data string, events []played, settings []string) {
 	t.Helper()
-	data = smallData(t, recsystest.DataDir(t), 200)
+	data = smallData(t, recsystest.DataDir(t), 120)
 	return data, timeline(t, data), []string{
 		"RECSYS_DATA=" + data, "RECSYS_MOVIES=" + data, "RECSYS_HISTORY=0.5", "RECSYS_RATE=800",
 	}

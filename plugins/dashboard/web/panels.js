@@ -68,6 +68,13 @@ function whyEmpty(state, what) {
   return `No ${what} in the last ${Math.round(state.window_seconds / 60)} minutes`;
 }
 
+// begun is the step at which drawing begins: in the first minutes of a run the
+// steps before it have nothing to show. At least `least` steps are drawn.
+function begun(counts, least) {
+  const first = counts.findIndex((n) => n > 0);
+  return Math.max(0, Math.min(first < 0 ? 0 : first, counts.length - least));
+}
+
 const tooltip = () => ({
   renderMode: 'richText', confine: true, backgroundColor: color('panel'), borderColor: color('line'), textStyle: { color: color('text'), fontSize: 13 },
 });
@@ -105,7 +112,12 @@ const round = (x) => Math.round(x * 10) / 10;
 const last = (values) => values.findLast((v) => v !== null);
 
 function drawLines(state) {
-  const { series, model } = state;
+  const { model } = state;
+  const from = begun(state.series.count, 24);
+  const series = {
+    ...state.series, start: state.series.start + from * state.series.step_ms,
+    count: state.series.count.slice(from), mean: state.series.mean.slice(from), rmse: state.series.rmse.slice(from),
+  };
   if (!setEmpty('rating', series.count.some((n) => n > 0) ? '' : whyEmpty(state, 'prediction'))) {
     drawLine('rating', 'Predicted', series, series.mean, stars, null, color('accent'));
     byId('rating').setAttribute('aria-label', `Mean predicted rating over time, latest ${stars(last(series.mean))} stars`);
@@ -118,8 +130,12 @@ function drawLines(state) {
 }
 
 function drawAttraction(state) {
-  const { genres } = state;
-  if (setEmpty('attraction', genres.names.length ? '' : whyEmpty(state, 'prediction'))) return;
+  if (setEmpty('attraction', state.genres.names.length ? '' : whyEmpty(state, 'prediction'))) return;
+  const from = begun(state.genres.count[0].map((_, i) => state.genres.count.reduce((n, row) => n + row[i], 0)), 8);
+  const genres = {
+    ...state.genres, start: state.genres.start + from * state.genres.step_ms,
+    count: state.genres.count.map((row) => row.slice(from)), mean: state.genres.mean.map((row) => row.slice(from)),
+  };
   const names = genres.names.toReversed(); // the axis begins at the bottom
   const times = genres.mean[0].map((_, i) => genres.start + i * genres.step_ms);
   const cells = [];
