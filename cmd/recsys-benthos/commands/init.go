@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -42,35 +44,45 @@ Files that exist and differ are never overwritten without --force.
 // folder and returns the files written. Nothing is written if one of them
 // exists with other content, unless force is set.
 func writeConfiguration(folder string, force bool) (written []string, err error) {
-	files := map[string][]byte{}
-	for name, embedded := range map[string]fs.FS{"pipelines": pipelines.Files, "config": config.Files} {
-		matches, err := fs.Glob(embedded, "*.yaml")
-		if err != nil {
-			return nil, err
-		}
-		for _, match := range matches {
-			content, err := fs.ReadFile(embedded, match)
-			if err != nil {
-				return nil, err
-			}
-			files[filepath.Join(folder, name, match)] = content
-		}
+	files, err := embeddedFiles(folder)
+	if err != nil {
+		return nil, err
 	}
+	paths := slices.Sorted(maps.Keys(files))
 	if !force {
-		for path, content := range files {
-			if existing, err := os.ReadFile(path); err == nil && !bytes.Equal(existing, content) {
+		for _, path := range paths {
+			if existing, err := os.ReadFile(path); err == nil && !bytes.Equal(existing, files[path]) {
 				return nil, fmt.Errorf("%s exists and differs; nothing was written (--force overwrites)", path)
 			}
 		}
 	}
-	for path, content := range files {
+	for _, path := range paths {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return written, err
 		}
-		if err := os.WriteFile(path, content, 0o644); err != nil {
+		if err := os.WriteFile(path, files[path], 0o644); err != nil {
 			return written, err
 		}
 		written = append(written, path)
 	}
 	return written, nil
+}
+
+// embeddedFiles returns the files inside the binary by their paths below folder.
+func embeddedFiles(folder string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for name, embedded := range map[string]fs.FS{"pipelines": pipelines.Files, "config": config.Files} {
+		err := fs.WalkDir(embedded, ".", func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			content, err := fs.ReadFile(embedded, path)
+			files[filepath.Join(folder, name, filepath.FromSlash(path))] = content
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
 }
