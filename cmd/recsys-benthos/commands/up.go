@@ -125,7 +125,7 @@ func (u *up) run() error {
 		return err
 	}
 	defer monitor.close()
-	u.report.say("ready to start", "page", "http://"+u.listen+"/", "broker", b.Addr(), "state", u.state, "data", data.description)
+	u.report.say("starting", "page", "http://"+u.listen+"/", "broker", b.Addr(), "admin", "http://"+u.admin+"/", "state", u.state, "data", data.description)
 	return u.serve(ctx, folder, data, monitor)
 }
 
