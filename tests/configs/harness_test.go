@@ -4,9 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"log/slog"
-	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,15 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/broker"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
-
-// stopTimeout is the shutdown_timeout of config/service.yaml.
-const stopTimeout = 4 * time.Second
 
 var topics = []broker.Topic{
 	{Name: "events", Partitions: 2}, {Name: "requests", Partitions: 2}, {Name: "predictions", Partitions: 2},
@@ -181,87 +174,6 @@ func headers(r *kgo.Record) map[string]string {
 		all[h.Key] = string(h.Value)
 	}
 	return all
-}
-
-// running is one pipeline file as a stream.
-type running struct {
-	m      *machine
-	stream *service.Stream
-	done   chan error
-	once   sync.Once
-}
-
-// start runs pipelines by their names, each with resources of its own, as
-// processes of their own would have.
-func (m *machine) start(pipelines ...string) fleet {
-	m.Helper()
-	var all fleet
-	for _, name := range pipelines {
-		all = append(all, m.startOne(name))
-	}
-	return all
-}
-
-func (m *machine) startOne(name string) *running {
-	m.Helper()
-	builder := service.NewStreamBuilder()
-	variables := maps.Clone(m.environment)
-	builder.SetEnvVarLookupFunc(func(name string) (string, bool) {
-		value, ok := variables[name]
-		return value, ok
-	})
-	builder.SetHTTPMux(http.NewServeMux())
-	builder.SetLogger(slog.New(slog.NewTextHandler(&m.log, nil)))
-	if err := builder.SetYAML(m.file("pipelines", name)); err != nil {
-		m.Fatalf("pipeline %s: %v", name, err)
-	}
-	if err := builder.AddResourcesYAML(m.file("config", "embedded")); err != nil {
-		m.Fatal(err)
-	}
-	stream, err := builder.Build()
-	if err != nil {
-		m.Fatalf("pipeline %s: %v", name, err)
-	}
-	r := &running{m: m, stream: stream, done: make(chan error, 1)}
-	go func() { r.done <- stream.Run(context.Background()) }()
-	m.Cleanup(r.stop)
-	return r
-}
-
-func (m *machine) file(folder, name string) string {
-	m.Helper()
-	data, err := os.ReadFile(filepath.Join(folder, name+".yaml"))
-	if err != nil {
-		m.Fatal(err)
-	}
-	return string(data)
-}
-
-// stop ends the stream as SIGTERM does: within the shutdown timeout, and less
-// and less gracefully. Stopping again does nothing.
-func (r *running) stop() {
-	r.m.Helper()
-	r.once.Do(func() {
-		if err := r.stream.StopWithin(stopTimeout); err != nil {
-			r.m.Errorf("stopping: %v", err)
-			return // Run would not return either
-		}
-		if err := <-r.done; err != nil {
-			r.m.Errorf("running: %v", err)
-		}
-	})
-}
-
-// fleet are pipelines that run.
-type fleet []*running
-
-// stop ends all of them at the same time.
-func (f fleet) stop() {
-	var group sync.WaitGroup
-	for _, r := range f {
-		group.Go(r.stop)
-	}
-	group.Wait()
 }
 
 // lock keeps all others from writing a SQLite file of the state folder, until

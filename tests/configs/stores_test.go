@@ -5,62 +5,74 @@ import (
 	"testing"
 )
 
-// outages are the ways in which an outage goes on: it ends, or the pipeline is
-// stopped meanwhile and started when it has ended.
-var outages = map[string]bool{"and comes back": false, "and the pipeline is stopped meanwhile": true}
-
-// outageOf runs one pipeline, takes away the file it writes, gives it more to
-// do, and returns once the pipeline has noticed and the outage is over.
-func (m *machine) outageOf(file, pipeline, notice string, stopped bool, more func()) {
+// outage takes away the file that a pipeline writes, gives the pipeline more to
+// do, has it be noticed, and perhaps more, and ends.
+func (m *machine) outage(file, notice string, more, meanwhile func()) {
 	m.Helper()
-	all := m.start(pipeline)
 	m.until("the file "+file, func() bool { return m.count(file, "sqlite_schema") > 0 })
 	release := m.lock(file)
 	defer release()
 	more()
 	m.until("the pipeline's notice", func() bool { return m.log.contains(notice) })
-	if stopped {
-		all.stop()
-	}
-	release()
-	if stopped {
-		m.start(pipeline)
-	}
+	meanwhile()
 }
 
-func TestTheRatingStoreGoesAway(t *testing.T) {
+// stores are the files of the state folder, with what writes them.
+var stores = map[string]struct {
+	pipeline, topic, file, table, notice string
+	message                              func(n int) string
+}{
+	"the rating store": {"ingest", "events", "ratings.db", "ratings", "is away, trying again in",
+		func(n int) string { return event(n, 318, "3.5") }},
+	"the prediction index": {"index", "predictions", "predictions.db", "predictions", "trying again until it succeeds",
+		predicted},
+}
+
+func TestAStoreThatGoesAwayUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
-	for name, stopped := range outages {
+	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := newMachine(t)
-			m.produce("events", event(1, 296, "4.5"))
-			m.outageOf("ratings.db", "ingest", "is away, trying again in", stopped, func() {
-				for user := range 200 {
-					m.produce("events", event(user, 318, "3.5"), event(user, 593, "1.0"))
-				}
-			})
-			m.until("all ratings", func() bool { return m.count("ratings.db", "ratings") == 401 })
+			m.produce(store.topic, store.message(0))
+			all := m.start(store.pipeline)
+			m.outage(store.file, store.notice, func() { m.produceMany(store.topic, store.message) }, func() {})
+			m.until("all rows", func() bool { return m.count(store.file, store.table) == many })
+			all.stop()
 			m.expectNoDeadLetters()
 		})
 	}
 }
 
-func TestThePredictionIndexGoesAway(t *testing.T) {
+func TestAStopWhileAStoreIsAwayLosesNothing(t *testing.T) {
 	t.Parallel()
-	for name, stopped := range outages {
+	for name, store := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := newMachine(t)
-			m.produce("predictions", predicted(0))
-			m.outageOf("predictions.db", "index", "trying again until it succeeds", stopped, func() {
-				for n := range 200 {
-					m.produce("predictions", predicted(n))
-				}
-			})
-			m.until("all predictions", func() bool { return m.count("predictions.db", "predictions") == 200 })
+			m.produce(store.topic, store.message(0))
+			first := m.startProcess(store.pipeline)
+			m.outage(store.file, store.notice, func() { m.produceMany(store.topic, store.message) }, first.terminate)
+			second := m.startProcess(store.pipeline)
+			m.until("all rows", func() bool { return m.count(store.file, store.table) == many })
+			second.terminate()
 			m.expectNoDeadLetters()
 		})
+	}
+}
+
+const many = 300
+
+// produceMany writes messages 0 to many to a topic, in batches that a pipeline
+// reads one by one.
+func (m *machine) produceMany(topic string, message func(n int) string) {
+	m.Helper()
+	for from := 0; from < many; from += many / 10 {
+		var values []string
+		for n := from; n < from+many/10; n++ {
+			values = append(values, message(n))
+		}
+		m.produce(topic, values...)
 	}
 }
 

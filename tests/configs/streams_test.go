@@ -142,13 +142,13 @@ func TestAStopWhileTheBrokerIsAwayLosesNothing(t *testing.T) {
 	m := newMachine(t)
 	sent := m.load()
 	names := []string{"simulate", "ingest", "predict", "index"}
-	all := m.start(names...)
+	all := m.startProcess(names...)
 	m.until("progress", func() bool { return m.count("ratings.db", "ratings") > len(sent)/4 })
 	m.closeBroker()
-	all.stop()
+	all.terminate()
 	m.openBroker()
-	all = m.start(names...)
+	all = m.startProcess(names...)
 	m.awaitAll(sent)
-	all.stop()
+	all.terminate()
 	m.expectNoDeadLetters()
 }

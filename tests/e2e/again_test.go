@@ -17,7 +17,7 @@ import (
 const stopTimeout = 5 * time.Second
 
 func TestASecondUpGoesOnWhereTheFirstStopped(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	data, state := smallData(t, recsystest.DataDir(t), 150), t.TempDir()
 	var events int64
 	for i, predictions := range []string{"600", "200"} {
@@ -43,10 +43,10 @@ func TestASecondUpGoesOnWhereTheFirstStopped(t *testing.T) {
 }
 
 func TestASecondUpOnTheSameFolderIsRefused(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	data, state := smallData(t, recsystest.DataDir(t), 20), t.TempDir()
 	running := start(t, launch{args: up(state, "--data", data)})
-	eventually(t, 20*time.Second, running, running.says("ready to start"))
+	eventually(t, 20*time.Second, running, running.says("http://127.0.0.1:"))
 	start(t, launch{args: up(state, "--data", data)}).refuse(10*time.Second, state, "--state")
 	start(t, launch{args: []string{"broker", "--state", state, "--address", "127.0.0.1:0"}}).refuse(10*time.Second, state)
 	if err := running.alive(); err != nil {
@@ -55,7 +55,7 @@ func TestASecondUpOnTheSameFolderIsRefused(t *testing.T) {
 }
 
 func TestUpNamesAPortThatIsTaken(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestUpNamesAPortThatIsTaken(t *testing.T) {
 }
 
 func TestUpStopsByItselfAfterATime(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	data := smallData(t, recsystest.DataDir(t), 150)
 	p := start(t, launch{args: up(t.TempDir(), "--data", data, "--for", "5s", "--quiet")})
 	p.succeed(30 * time.Second)
@@ -84,7 +84,7 @@ func TestUpStopsByItselfAfterATime(t *testing.T) {
 }
 
 func TestInterruptedUpStopsAtOnceAndLosesNothing(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	data, state := smallData(t, recsystest.DataDir(t), 150), t.TempDir()
 	all := timeline(t, data)
 	for i, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGINT} {
@@ -92,7 +92,7 @@ func TestInterruptedUpStopsAtOnceAndLosesNothing(t *testing.T) {
 		p := start(t, launch{args: up(state, "--data", data, "--rate", "1000", "--json")})
 		eventually(t, 30*time.Second, p, func() error {
 			if i == 2 { // as early as it can be
-				return p.says("ready to start")()
+				return p.says("http://127.0.0.1:")()
 			}
 			if n := len(liveIn(state)) - before; n < 300 {
 				return fmt.Errorf("%d new predictions are in the index", n)
@@ -139,7 +139,7 @@ func (p *process) says(words string) func() error {
 }
 
 func TestWithoutNetworkAndDataTheSampleIsLabelledSimulated(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	state := t.TempDir()
 	p := start(t, launch{
 		// Nobody answers at this proxy: a network that is not there.

@@ -26,7 +26,7 @@ func edit(t *testing.T, path, old, replacement string) {
 }
 
 func TestInitWritesFilesThatUpRunsAndKeepsWhatWasEdited(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	folder := t.TempDir()
 	listed := runBinary(t, folder, "init")
 	for _, path := range []string{"pipelines/simulate.yaml", "pipelines/predict.yaml", "config/service.yaml", "config/embedded.yaml"} {
@@ -63,7 +63,7 @@ func TestInitWritesFilesThatUpRunsAndKeepsWhatWasEdited(t *testing.T) {
 var lintCommand = []string{"lint", "-r", "config/embedded.yaml", "config/service.yaml", "pipelines/*.yaml"}
 
 func TestLintPassesOnWhatInitWritesAndFindsAnUnknownField(t *testing.T) {
-	t.Parallel()
+	besideOthers(t)
 	folder := t.TempDir()
 	runBinary(t, folder, "init")
 	runBinary(t, folder, lintCommand...)

@@ -6,6 +6,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,8 +32,24 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building the binary: %v\n%s", err, output)
 		return 1
 	}
+	flag.Parse()
+	if long() {
+		// Long outages are mostly waiting: all at once.
+		if err := flag.Set("test.parallel", "8"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	return m.Run()
 }
 
 // long reports whether the long variants are wanted, as in CI.
 func long() bool { return os.Getenv("RECSYS_LONG") == "1" }
+
+// besideOthers runs a test beside others where that makes the suite shorter.
+// Among many long outages it would only be held up.
+func besideOthers(t *testing.T) {
+	if !long() {
+		t.Parallel()
+	}
+}

@@ -90,12 +90,17 @@ func (s *separate) underLoad() {
 	})
 }
 
-// load is data of which half are history, played in about 11 s.
-func load(t *testing.T) (data string, events []played, settings []string) {
+// load is data of which half are history. The rest is played in about 11 s if
+// nothing is in the way, as with the broker away, or if lasting throughout the
+// outage.
+func load(t *testing.T, lasting bool) (events []played, settings []string) {
 	t.Helper()
-	data = smallData(t, recsystest.DataDir(t), 120)
-	return data, timeline(t, data), []string{
-		"RECSYS_DATA=" + data, "RECSYS_MOVIES=" + data, "RECSYS_HISTORY=0.5", "RECSYS_RATE=800",
+	data, rate := recsystest.DataDir(t), "300"
+	if !lasting || !long() {
+		data, rate = smallData(t, data, 120), "800"
+	}
+	return timeline(t, data), []string{
+		"RECSYS_DATA=" + data, "RECSYS_MOVIES=" + data, "RECSYS_HISTORY=0.5", "RECSYS_RATE=" + rate,
 	}
 }
 
@@ -110,7 +115,7 @@ func (s *separate) everythingArrives(events []played) {
 	}
 	defer store.Close()
 	back := time.Now()
-	eventually(s.t, 90*time.Second, s.streams, func() error {
+	eventually(s.t, 3*time.Minute, s.streams, func() error {
 		if n := count(store, "SELECT count(*) FROM ratings"); n != int64(len(stored)) {
 			return fmt.Errorf("%d ratings of %d are in the store", n, len(stored))
 		}
@@ -129,6 +134,7 @@ func (s *separate) everythingArrives(events []played) {
 }
 
 func TestABrokerThatIsAwayCostsNothing(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name         string
 		signal       syscall.Signal
@@ -140,7 +146,7 @@ func TestABrokerThatIsAwayCostsNothing(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, events, settings := load(t)
+			events, settings := load(t, false)
 			s := newSeparate(t, settings...)
 			s.startStreams()
 			s.underLoad()
@@ -163,6 +169,7 @@ func TestABrokerThatIsAwayCostsNothing(t *testing.T) {
 }
 
 func TestAStoreThatIsAwayCostsNothing(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		store        string
 		stopPipeline bool
@@ -174,7 +181,7 @@ func TestAStoreThatIsAwayCostsNothing(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s locked, pipelines stopped meanwhile %t", c.store, c.stopPipeline), func(t *testing.T) {
 			t.Parallel()
-			_, events, settings := load(t)
+			events, settings := load(t, true)
 			s := newSeparate(t, settings...)
 			s.startStreams()
 			s.underLoad()
