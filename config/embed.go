@@ -4,7 +4,8 @@ package config
 
 import "embed"
 
-// Files are the service's configuration and the profiles.
+// Files are the service's configuration, the profiles, and the fixtures of the
+// test profile.
 //
-//go:embed *.yaml
+//go:embed *.yaml fixtures
 var Files embed.FS

@@ -142,6 +142,7 @@ func TestARatingIsPredictedBeforeItIsLearned(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPredict(t, mgr)
+	predictOne(t, p, `{"event_type":"rate","user_id":5,"movie_id":22,"value":1,"timestamp":"2999-01-01T00:00:00Z"}`) // never learned
 	rate := func(movie int, value float64, at int) string {
 		return fmt.Sprintf(`{"event_type":"rate","user_id":"5","movie_id":"%d","value":"%v","timestamp":%d}`, movie, value, at)
 	}

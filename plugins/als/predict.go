@@ -13,6 +13,10 @@ import (
 
 const predictFieldLearn = "learn"
 
+// maxFuture is how far the time of a rating may lie ahead of this machine's
+// clock for it to be learned.
+const maxFuture = 5 * time.Minute
+
 func predictSpec() *service.ConfigSpec {
 	return service.NewConfigSpec().
 		Version("0.1.0").
@@ -136,7 +140,8 @@ func (p *predictor) predict(users *model.Users, version *model.Version, msg *ser
 		Actual: request.Actual, HasActual: request.HasActual, Late: request.Time <= version.Until, Extra: request.Extra,
 	}
 	msg.SetBytes(reply.AppendJSON(make([]byte, 0, 384)))
-	if p.learn && request.HasActual {
+	// A rating from the future would outlive every later one of its pair.
+	if p.learn && request.HasActual && request.Time <= now+maxFuture.Milliseconds() {
 		users.Learn(ratings.Rating{User: request.User, Movie: request.Movie, Value: request.Actual, Time: request.Time})
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write the fixtures anew")
 
-const registryFixture = "tests/fixtures/registry"
+const registryFixture = "config/fixtures/registry"
 
 // Versions of the registry fixture.
 const (
@@ -67,7 +67,7 @@ func writeRegistryFixture(t *testing.T, folder string) {
 			Version: v.name, CreatedAt: created.Add(time.Duration(i) * time.Hour),
 			Algorithm: "als", Parameters: []byte(`{"rank":2}`), Verdict: "made by hand", Tool: "tests/configs",
 			Data: registry.Data{
-				Source: "tests/fixtures", Ratings: 9, Users: 3, Movies: 5,
+				Source: "config/fixtures", Ratings: 9, Users: 3, Movies: 5,
 				From: time.Unix(1_500_000_000, 0).UTC(), Until: time.Unix(1_500_000_480, 0).UTC(),
 			},
 			Metrics: message.Metrics{RMSE: 0.5, BiasRMSE: 0.75, Ratings: 9, Holdout: 1},

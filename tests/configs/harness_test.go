@@ -42,8 +42,8 @@ func newMachine(t *testing.T) *machine {
 	m.environment = map[string]string{
 		"KAFKA_BROKERS":   m.address,
 		"RECSYS_STATE":    m.state,
-		"RECSYS_DATA":     "tests/fixtures/movielens",
-		"RECSYS_MOVIES":   "tests/fixtures/movielens",
+		"RECSYS_DATA":     "config/fixtures/movielens",
+		"RECSYS_MOVIES":   "config/fixtures/movielens",
 		"RECSYS_REGISTRY": "file://" + filepath.Join(m.state, "registry"),
 		"RECSYS_RATE":     "0",
 	}

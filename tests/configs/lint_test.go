@@ -19,7 +19,7 @@ func profiles(t *testing.T) map[string]profile {
 		"test": {"config/test.yaml", map[string]string{"TMPDIR": t.TempDir()}},
 		"embedded": {"config/embedded.yaml", map[string]string{
 			"RECSYS_STATE":    t.TempDir(),
-			"RECSYS_MOVIES":   "tests/fixtures/movielens",
+			"RECSYS_MOVIES":   "config/fixtures/movielens",
 			"RECSYS_REGISTRY": "file://./" + registryFixture,
 		}},
 	}
