@@ -142,27 +142,43 @@ func TestTheCheckFindsWhatIsNotAllowed(t *testing.T) {
 		folder, file, source string
 		want                 string // the reason; empty: allowed
 	}{
-		"internal imports Benthos": {"internal/als", "x.go", `package als; import "github.com/redpanda-data/benthos/v4/public/service"`,
-			"internal is to be usable without Benthos"},
-		"a test in internal imports Benthos": {"internal/als", "x_test.go", `package als_test; import _ "github.com/redpanda-data/benthos/v4/public/bloblang"`,
-			"internal is to be usable without Benthos"},
-		"internal imports a plugin": {"internal/model", "x.go", `package model; import "` + module + `/plugins/als"`,
-			"plugins import internal, not the other way round"},
-		"internal imports the command": {"internal/model", "x.go", `package model; import "` + module + `/cmd/recsys-benthos/commands"`,
-			"nothing imports the command"},
+		"internal imports Benthos": {
+			"internal/als", "x.go", `package als; import "github.com/redpanda-data/benthos/v4/public/service"`,
+			"internal is to be usable without Benthos",
+		},
+		"a test in internal imports Benthos": {
+			"internal/als", "x_test.go", `package als_test; import _ "github.com/redpanda-data/benthos/v4/public/bloblang"`,
+			"internal is to be usable without Benthos",
+		},
+		"internal imports a plugin": {
+			"internal/model", "x.go", `package model; import "` + module + `/plugins/als"`,
+			"plugins import internal, not the other way round",
+		},
+		"internal imports the command": {
+			"internal/model", "x.go", `package model; import "` + module + `/cmd/recsys-benthos/commands"`,
+			"nothing imports the command",
+		},
 		"internal imports internal": {"internal/model", "x.go", `package model; import "` + module + `/internal/als"`, ""},
-		"a plugin imports another": {"plugins/als", "x.go", `package als; import _ "` + module + `/plugins/sqlite"`,
-			"plugins meet in internal, not in each other"},
-		"a plugin's folder imports another plugin": {"plugins/dashboard/web", "x.go", `package web; import "` + module + `/plugins/als"`,
-			"plugins meet in internal, not in each other"},
-		"a plugin's own test imports another": {"plugins/als", "x_test.go", `package als; import _ "` + module + `/plugins/sqlite"`,
-			"plugins meet in internal, not in each other"},
+		"a plugin imports another": {
+			"plugins/als", "x.go", `package als; import _ "` + module + `/plugins/sqlite"`,
+			"plugins meet in internal, not in each other",
+		},
+		"a plugin's folder imports another plugin": {
+			"plugins/dashboard/web", "x.go", `package web; import "` + module + `/plugins/als"`,
+			"plugins meet in internal, not in each other",
+		},
+		"a plugin's own test imports another": {
+			"plugins/als", "x_test.go", `package als; import _ "` + module + `/plugins/sqlite"`,
+			"plugins meet in internal, not in each other",
+		},
 		"a plugin's outside test imports another": {"plugins/deadletter", "x_test.go", `package deadletter_test; import _ "` + module + `/plugins/kafka"`, ""},
 		"a plugin imports its own folder":         {"plugins/dashboard", "x.go", `package dashboard; import "` + module + `/plugins/dashboard/web"`, ""},
 		"a plugin imports internal and Benthos":   {"plugins/als", "x.go", `package als; import ("` + module + `/internal/als"; "github.com/redpanda-data/benthos/v4/public/service")`, ""},
 		"the list of all plugins":                 {"plugins/all", "all.go", `package all; import _ "` + module + `/plugins/als"`, ""},
-		"a test imports the command": {"tests/e2e", "x_test.go", `package e2e; import "` + module + `/cmd/recsys-benthos/commands"`,
-			"nothing imports the command"},
+		"a test imports the command": {
+			"tests/e2e", "x_test.go", `package e2e; import "` + module + `/cmd/recsys-benthos/commands"`,
+			"nothing imports the command",
+		},
 		"the command imports its own": {"cmd/recsys-benthos", "main.go", `package main; import "` + module + `/cmd/recsys-benthos/commands"`, ""},
 		"a module of a similar name":  {"internal/als", "x.go", `package als; import "github.com/redpanda-data/benthosaurus"`, ""},
 	} {

@@ -19,8 +19,11 @@ import (
 )
 
 var topics = []broker.Topic{
-	{Name: "events", Partitions: 2}, {Name: "requests", Partitions: 2}, {Name: "predictions", Partitions: 2},
-	{Name: "dead_letters", Partitions: 2}, {Name: "models", Partitions: 1},
+	{Name: "events", Partitions: 2},
+	{Name: "requests", Partitions: 2},
+	{Name: "predictions", Partitions: 2},
+	{Name: "dead_letters", Partitions: 2},
+	{Name: "models", Partitions: 1},
 }
 
 // machine is what the pipelines run on in the embedded profile: a broker, and a

@@ -22,10 +22,14 @@ var stores = map[string]struct {
 	pipeline, topic, file, table, notice string
 	message                              func(n int) string
 }{
-	"the rating store": {"ingest", "events", "ratings.db", "ratings", "is away, trying again in",
-		func(n int) string { return event(n, 318, "3.5") }},
-	"the prediction index": {"index", "predictions", "predictions.db", "predictions", "trying again until it succeeds",
-		predicted},
+	"the rating store": {
+		"ingest", "events", "ratings.db", "ratings", "is away, trying again in",
+		func(n int) string { return event(n, 318, "3.5") },
+	},
+	"the prediction index": {
+		"index", "predictions", "predictions.db", "predictions", "trying again until it succeeds",
+		predicted,
+	},
 }
 
 func TestAStoreThatGoesAwayUnderLoadLosesNothing(t *testing.T) {
