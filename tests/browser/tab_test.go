@@ -2,7 +2,6 @@ package browser
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,7 +102,9 @@ func (b *tab) hear(event any) {
 		b.problems = append(b.problems, problem{"exception", text})
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeAssert {
-			b.problems = append(b.problems, problem{"console", fmt.Sprintf("%s", e.Args[0].Value)})
+			for _, argument := range e.Args {
+				b.problems = append(b.problems, problem{"console", argument.Description + string(argument.Value)})
+			}
 		}
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError {
