@@ -35,3 +35,6 @@ func (e *FileError) Error() string {
 }
 
 func (e *FileError) Unwrap() error { return e.Err }
+
+// ErrClosed says that a store was closed: the process is stopping.
+var ErrClosed = errors.New("rating store is closed")

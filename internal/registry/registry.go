@@ -44,6 +44,7 @@ type Manifest struct {
 	Algorithm  string          `json:"algorithm"`
 	Parameters json.RawMessage `json:"parameters"`
 	Data       Data            `json:"data"`
+	Holdout    Holdout         `json:"holdout"`
 	Metrics    message.Metrics `json:"metrics"`
 	Verdict    string          `json:"verdict"` // what the gate said, in words
 	Parent     string          `json:"parent,omitempty"`
@@ -51,6 +52,13 @@ type Manifest struct {
 	SHA256     string          `json:"sha256"`
 	Bytes      int64           `json:"bytes"`
 	Seconds    float64         `json:"seconds"` // that training took
+}
+
+// Holdout says which pairs a version was not trained on: those that a hash of
+// (seed, user, movie) puts below the share.
+type Holdout struct {
+	Seed  uint64  `json:"seed"`
+	Share float64 `json:"share"` // 0 to 1
 }
 
 // Data describes what a version was trained on.

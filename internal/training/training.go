@@ -35,7 +35,6 @@ type Job struct {
 	Algorithm  string // "als"
 	Parameters als.Parameters
 	Holdout    float64 // share of the pairs held out, 0 to 1
-	Seed       uint64  // of the holdout
 	Tolerance  float64 // RMSE by which a new champion may be worse, in stars
 	Source     string  // where the ratings come from, for people
 	Simulated  bool
@@ -59,9 +58,14 @@ type Candidate struct {
 	Holdout  []ratings.Rating
 }
 
+// holdoutSeed is the same for all versions, whatever the seed of their starting
+// factors: what is held out once is held out for ever.
+const holdoutSeed = 42
+
 // Train trains and evaluates. Whether a pair is held out depends on a hash of
-// (seed, user, movie) alone, and what is held out is never trained on, by any
-// version with the same seed: that makes versions comparable on it.
+// (seed, user, movie) alone, and what is held out is never trained on by any
+// version: that makes versions comparable on it. The pairs of a smaller holdout
+// are among those of a larger one.
 func (j Job) Train(ctx context.Context, all []ratings.Rating) (*Candidate, error) {
 	if j.Algorithm != "als" {
 		return nil, fmt.Errorf("algorithm %q is unknown; give als", j.Algorithm)
@@ -70,7 +74,7 @@ func (j Job) Train(ctx context.Context, all []ratings.Rating) (*Candidate, error
 		return nil, fmt.Errorf("%w: %d; at least %d are needed", ErrTooFewRatings, len(all), minRatings)
 	}
 	started := time.Now()
-	train, holdout := eval.RandomSplit(all, j.Holdout, j.Seed)
+	train, holdout := eval.RandomSplit(all, j.Holdout, holdoutSeed)
 	matrix, err := ratings.NewMatrix(train)
 	if err != nil {
 		return nil, err
@@ -101,7 +105,7 @@ func (j Job) Train(ctx context.Context, all []ratings.Rating) (*Candidate, error
 	}
 	return &Candidate{Model: m, Holdout: holdout, Manifest: registry.Manifest{
 		CreatedAt: now().UTC(), Algorithm: j.Algorithm, Parameters: parameters, Tool: j.Tool,
-		Data: j.describe(all, matrix),
+		Data: j.describe(all, matrix), Holdout: registry.Holdout{Seed: holdoutSeed, Share: j.Holdout},
 		Metrics: message.Metrics{
 			RMSE: rmse(m, holdout), BiasRMSE: rmse(baseline, holdout),
 			Ratings: int64(len(train)), Holdout: int64(len(holdout)),
@@ -184,17 +188,33 @@ func (j Job) judge(r *registry.Registry, c *Candidate, champion string) (promote
 	if len(c.Holdout) == 0 {
 		return true, "promoted without comparison: no ratings were held out", nil
 	}
-	present, _, err := r.Model(champion)
+	present, manifest, err := r.Model(champion)
 	if errors.Is(err, registry.ErrDamaged) || errors.Is(err, registry.ErrNotFound) || errors.Is(err, model.ErrFormat) {
 		return true, fmt.Sprintf("the champion %s cannot be read: %v", champion, err), nil
 	}
 	if err != nil {
 		return false, "", err
 	}
-	theirs, ours := rmse(present, c.Holdout), c.Manifest.Metrics.RMSE
-	verdict = fmt.Sprintf("RMSE %.4f against %.4f of %s on the same %d held-out ratings", ours, theirs, champion, len(c.Holdout))
+	common := heldOutByBoth(c, manifest.Holdout)
+	if len(common) == 0 {
+		return true, fmt.Sprintf("promoted without comparison: %s holds out nothing that this version does", champion), nil
+	}
+	theirs, ours := rmse(present, common), rmse(c.Model, common)
+	verdict = fmt.Sprintf("RMSE %.4f against %.4f of %s on the same %d held-out ratings", ours, theirs, champion, len(common))
 	if ours > theirs+j.Tolerance {
 		return false, "not promoted: " + verdict, nil
 	}
 	return true, "promoted: " + verdict, nil
+}
+
+// heldOutByBoth returns the candidate's held-out ratings that a version with the
+// given holdout was not trained on either.
+func heldOutByBoth(c *Candidate, other registry.Holdout) []ratings.Rating {
+	var common []ratings.Rating
+	for _, r := range c.Holdout {
+		if eval.InTest(other.Seed, other.Share, r.User, r.Movie) {
+			common = append(common, r)
+		}
+	}
+	return common
 }

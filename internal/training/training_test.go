@@ -18,7 +18,7 @@ import (
 
 func job(rank int) Job {
 	return Job{
-		Algorithm: "als", Holdout: 0.2, Seed: 7, Source: "generated", Tool: "test",
+		Algorithm: "als", Holdout: 0.2, Source: "generated", Tool: "test",
 		Parameters: als.Parameters{Rank: rank, Lambda: 1.25, Nu: 0.5, Iterations: 5, Seed: 1},
 		Now:        func() time.Time { return time.Unix(1_700_000_000, 0) },
 	}
@@ -60,7 +60,7 @@ func TestACandidateIsJudgedOnWhatItWasNotTrainedOn(t *testing.T) {
 	}
 	sum := 0.0
 	for _, r := range c.Holdout {
-		if !eval.InTest(7, 0.2, r.User, r.Movie) {
+		if !eval.InTest(holdoutSeed, 0.2, r.User, r.Movie) {
 			t.Fatalf("%+v is held out, but not by the hash", r)
 		}
 		d := float64(c.Model.Predict(r.User, r.Movie).Value - r.Value)
@@ -111,6 +111,30 @@ func TestOnlyAVersionThatIsNotWorseBecomesChampion(t *testing.T) {
 	}
 	if list, err := r.List(); err != nil || len(list) != 3 {
 		t.Errorf("%d versions, %v; all three should be there", len(list), err)
+	}
+}
+
+func TestVersionsAreComparedOnWhatNeitherWasTrainedOn(t *testing.T) {
+	all := recsystest.Ratings(80, 60, 0.4, 2)
+	r := newRegistry(t)
+	wide, narrow, other := job(4), job(4), job(4)
+	wide.Holdout, narrow.Holdout = 0.3, 0.1
+	other.Holdout, other.Parameters.Seed = 0.1, 99
+	publish(t, wide, r, train(t, wide, all))
+	c := train(t, narrow, all)
+	if common := heldOutByBoth(c, registry.Holdout{Seed: holdoutSeed, Share: 0.3}); len(common) != len(c.Holdout) {
+		t.Errorf("%d of %d pairs of the smaller holdout are in the larger one", len(common), len(c.Holdout))
+	}
+	if d := train(t, other, all); len(d.Holdout) != len(c.Holdout) || d.Holdout[0] != c.Holdout[0] {
+		t.Error("another seed of the starting factors holds out other pairs")
+	}
+	all0 := job(4)
+	all0.Holdout = 0 // trained on everything
+	if o := publish(t, all0, r, train(t, all0, all)); !o.Promoted || !strings.Contains(o.Manifest.Verdict, "no ratings were held out") {
+		t.Errorf("a version without a holdout: %+v", o)
+	}
+	if o := publish(t, narrow, r, c); !o.Promoted || !strings.Contains(o.Manifest.Verdict, "promoted without comparison") {
+		t.Errorf("after one: %+v; it must not lose to a version that was trained on the answers", o)
 	}
 }
 

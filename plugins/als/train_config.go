@@ -38,7 +38,7 @@ func trainSpec() *service.ConfigSpec {
 		Description(`
 Every message is a trigger. If the rating store has at least min_new_ratings more than at the last training, all ratings are read, a part is held out, the model is trained on the rest and evaluated on the part held out, published in the registry as a version with its manifest, and promoted if the gate lets it pass.
 
-Which pairs are held out depends on the seed alone, so that no version has been trained on what it is compared on.
+Which pairs are held out depends on a hash of user and movie alone, so that no version has been trained on what versions are compared on.
 
 The metadata field als_train says what happened: idle (the message is the trigger as it came), promoted (the message is the announcement, the metadata field role its key for the topic models) or kept (the message is the manifest of a version that did not become champion).
 The first trigger after a start announces the champion that there is, since the announcement may have been lost when the process ended.
@@ -52,7 +52,7 @@ While the store or the registry is away it waits and tries again.`).
 				service.NewFloatField(trainFieldLambda).Description("Regularization λ of λ·n^ν.").Default(defaults.Lambda),
 				service.NewFloatField(trainFieldNu).Description("Regularization ν of λ·n^ν, n being the row's number of ratings.").Default(defaults.Nu),
 				service.NewIntField(trainFieldIterations).Description("Sweeps over both sides.").Default(defaults.Iterations),
-				service.NewIntField(trainFieldSeed).Description("Of the starting factors and of the holdout.").Default(int(defaults.Seed)),
+				service.NewIntField(trainFieldSeed).Description("Of the starting factors.").Default(int(defaults.Seed)),
 				service.NewIntField(trainFieldThreads).Description("Threads; 0 is one for each CPU. The result does not depend on it.").Default(0),
 			).Description("Of the algorithm.").Advanced(),
 			service.NewFloatField(trainFieldHoldout).Description("Share of the ratings held out to judge versions by.").Default(0.1).
@@ -138,7 +138,6 @@ func (t *trainer) parseJob(conf *service.ParsedConfig) (err error) {
 	if job.Parameters, err = parseParameters(conf.Namespace(trainFieldParameters)); err != nil {
 		return err
 	}
-	job.Seed = job.Parameters.Seed
 	if job.Holdout, err = conf.FieldFloat(trainFieldHoldout); err != nil {
 		return err
 	}

@@ -113,6 +113,12 @@ func (o *storeOutput) apply(ctx context.Context, store ratings.Store, changes ra
 		backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
 	return backoff.RetryNotify(func() error {
 		err := store.Apply(ctx, changes)
+		if errors.Is(err, ratings.ErrClosed) {
+			// Benthos closes resources before outputs. What is not stored stays
+			// unacknowledged and comes again: an error now would make it a dead letter.
+			<-ctx.Done()
+			return backoff.Permanent(ctx.Err())
+		}
 		if err != nil && !errors.Is(err, ratings.ErrUnavailable) {
 			return backoff.Permanent(err)
 		}

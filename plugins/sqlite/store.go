@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
@@ -65,6 +66,7 @@ type Store struct {
 
 	ratings, tags, views, unrated *bulk
 
+	closed    atomic.Bool
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -249,6 +251,8 @@ func (s *Store) fail(ctx context.Context, doing string, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s %s: %w", doing, s.path, ctx.Err())
+	case s.closed.Load():
+		return fmt.Errorf("%s %s: %w", doing, s.path, ratings.ErrClosed)
 	case isRowError(err), errors.Is(err, ratings.ErrUnavailable):
 		return fmt.Errorf("%s %s: %w", doing, s.path, err)
 	}
@@ -258,6 +262,7 @@ func (s *Store) fail(ctx context.Context, doing string, err error) error {
 // Close ends all connections; what was applied is in the file. Closing again
 // does nothing.
 func (s *Store) Close() error {
+	s.closed.Store(true)
 	s.closeOnce.Do(func() {
 		if err := errors.Join(s.reader.Close(), s.writer.Close()); err != nil {
 			s.closeErr = fmt.Errorf("closing %s: %w", s.path, err)

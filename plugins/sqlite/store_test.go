@@ -180,7 +180,7 @@ func TestAStoreOpenedAgainHasItsContentAndRevision(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Revision(context.Background()); !errors.Is(err, ratings.ErrUnavailable) {
+	if _, err := s.Revision(context.Background()); !errors.Is(err, ratings.ErrClosed) {
 		t.Errorf("a closed store answers %v", err)
 	}
 	if _, err := os.Stat(path); err != nil {

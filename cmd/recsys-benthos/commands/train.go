@@ -3,6 +3,7 @@ package commands
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -57,8 +58,12 @@ func trainAction(c *cli.Context) error {
 		return err
 	}
 	holdout := c.Float64("holdout")
-	if holdout < 0 || holdout >= 1 {
+	if !(holdout >= 0 && holdout < 1) {
 		return fmt.Errorf("--holdout %v does not lie between 0 and 1", holdout)
+	}
+	tolerance := c.Float64("tolerance")
+	if math.IsNaN(tolerance) || math.IsInf(tolerance, 0) {
+		return fmt.Errorf("--tolerance %v is not a number of stars", tolerance)
 	}
 	versions, err := registry.Open(c.String("registry"))
 	if err != nil {
@@ -72,8 +77,8 @@ func trainAction(c *cli.Context) error {
 	var result trained
 	result.Seconds.Read = seconds(started)
 	job := training.Job{
-		Algorithm: c.String("algorithm"), Parameters: p, Holdout: holdout, Seed: p.Seed,
-		Tolerance: c.Float64("tolerance"), Source: c.String("ratings"), Tool: "recsys-benthos " + version,
+		Algorithm: c.String("algorithm"), Parameters: p, Holdout: holdout,
+		Tolerance: tolerance, Source: c.String("ratings"), Tool: "recsys-benthos " + version,
 		Progress: iterationBar(),
 	}
 	candidate, err := job.Train(c.Context, all)
