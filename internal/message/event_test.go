@@ -69,6 +69,7 @@ func TestWhatCannotBeUsedIsRejectedWithItsReason(t *testing.T) {
 		"nothing at all":           {``, "empty message"},
 		"no JSON":                  {`hello`, "malformed JSON: hello"},
 		"cut JSON":                 {`{"event_type":"rate","user_id":1`, "malformed JSON"},
+		"JSON nested too deep":     {`{"x":` + strings.Repeat("[", 1_000_000), "JSON nested deeper than 1000 levels"},
 		"an array":                 {`[1]`, "expected a JSON object, got [1]"},
 		"null":                     {`null`, "expected a JSON object"},
 		"no type":                  {`{"user_id":1}`, `field "event_type": is missing`},

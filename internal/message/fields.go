@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
@@ -28,11 +29,39 @@ func excerpt(raw string) string {
 	return strings.ToValidUTF8(raw[:longest], "") + "…"
 }
 
+// maxDepth bounds the nesting of JSON: reading it is recursive, and a stack that
+// overflows cannot be recovered from.
+const maxDepth = 1000
+
+// tooDeep reports whether data may nest deeper than maxDepth. Brackets in
+// strings count too; no honest message has a thousand more open than closed.
+func tooDeep(data []byte) bool {
+	if bytes.Count(data, []byte{'['})+bytes.Count(data, []byte{'{'}) <= maxDepth {
+		return false
+	}
+	depth := 0
+	for _, c := range data {
+		switch c {
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+		}
+		if depth > maxDepth {
+			return true
+		}
+	}
+	return false
+}
+
 // forEachField calls fn for every field of the JSON object in data, in order.
 // It fails on anything but one well-formed object.
 func forEachField(data []byte, fn func(key string, value gjson.Result) error) error {
 	if len(data) == 0 {
 		return fmt.Errorf("empty message; expected a JSON object")
+	}
+	if tooDeep(data) {
+		return fmt.Errorf("JSON nested deeper than %d levels: %s", maxDepth, excerpt(string(data[:min(len(data), 100)])))
 	}
 	if !gjson.ValidBytes(data) {
 		return fmt.Errorf("malformed JSON: %s", excerpt(string(data)))

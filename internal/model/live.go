@@ -55,11 +55,21 @@ func (l *Live) Swap(v *Version) bool {
 	if old != nil && old.Sequence >= v.Sequence {
 		return false
 	}
-	l.current.Store(v)
-	if old == nil {
+	l.store(v)
+	return true
+}
+
+// Replace makes v serve, whatever does now.
+func (l *Live) Replace(v *Version) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.store(v)
+}
+
+func (l *Live) store(v *Version) {
+	if l.current.Swap(v) == nil {
 		close(l.first)
 	}
-	return true
 }
 
 // LiveKey is the key of a *Live among the generic values of a Benthos resource

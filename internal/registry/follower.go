@@ -29,6 +29,10 @@ func (f *Follower) Poll() error {
 	if err != nil || !found {
 		return err
 	}
+	if serving := f.Live.Current(); serving != nil && serving.Sequence > latest.Sequence {
+		// It was announced, but the log went on without it: the log is the truth.
+		return f.replace(latest)
+	}
 	err = f.load(latest.Roles[Champion], latest.Sequence)
 	if err == nil || f.Live.Current() != nil {
 		return err
@@ -92,30 +96,60 @@ func (f *Follower) Announced(a message.Announcement) error {
 	if err == nil && a.SHA256 != "" && a.SHA256 != manifest.SHA256 {
 		err = fmt.Errorf("%w: version %s was announced with sha256 %s, its manifest says %s", ErrDamaged, a.Version, a.SHA256, manifest.SHA256)
 	}
+	if err == nil {
+		err = f.agrees(a)
+	}
 	if err != nil {
 		return f.stays(err)
 	}
-	if err := f.load(a.Version, a.Sequence); err != nil {
-		return err
+	return f.load(a.Version, a.Sequence)
+}
+
+// agrees refuses an announcement that the log contradicts. One that is ahead of
+// the log is believed until the log has news of its own.
+func (f *Follower) agrees(a message.Announcement) error {
+	promotion, known, err := f.Registry.Next(a.Sequence - 1)
+	if err == nil && known && promotion.Roles[Champion] != a.Version {
+		err = fmt.Errorf("version %s was announced as promotion %d, which is of version %s", a.Version, a.Sequence, promotion.Roles[Champion])
 	}
-	f.known = max(f.known, a.Sequence)
-	return nil
+	return err
 }
 
 func (f *Follower) load(version string, sequence int64) error {
 	if serving := f.Live.Current(); serving != nil && serving.Sequence >= sequence {
 		return nil
 	}
-	m, manifest, err := f.Registry.Model(version)
+	next, err := f.read(version, sequence)
 	if err != nil {
-		return f.stays(err)
+		return err
 	}
-	warm(m)
-	next := &model.Version{Model: m, Name: version, Sequence: sequence, Until: manifest.Data.Until.UnixMilli()}
 	if f.Live.Swap(next) && f.OnSwap != nil {
 		f.OnSwap(next)
 	}
 	return nil
+}
+
+// replace serves the champion of a promotion though a higher number serves.
+func (f *Follower) replace(latest Promotion) error {
+	next, err := f.read(latest.Roles[Champion], latest.Sequence)
+	if err != nil {
+		return err
+	}
+	f.Live.Replace(next)
+	if f.OnSwap != nil {
+		f.OnSwap(next)
+	}
+	return nil
+}
+
+// read reads a version, verifies and warms it.
+func (f *Follower) read(version string, sequence int64) (*model.Version, error) {
+	m, manifest, err := f.Registry.Model(version)
+	if err != nil {
+		return nil, f.stays(err)
+	}
+	warm(m)
+	return &model.Version{Model: m, Name: version, Sequence: sequence, Until: manifest.Data.Until.UnixMilli()}, nil
 }
 
 // stays adds to an error which version goes on serving.

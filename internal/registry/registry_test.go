@@ -273,6 +273,36 @@ func TestAnnouncementsThatAreOldOrWrongChangeNothing(t *testing.T) {
 	}
 }
 
+func TestAnAnnouncementAheadOfTheLogDoesNotOutliveTheNextPromotion(t *testing.T) {
+	r := open(t)
+	one, two := publish(t, r, 3), publish(t, r, 4)
+	promote(t, r, one.Version)
+	f := follower(r)
+	if err := f.Poll(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Announced(message.Announcement{Role: Champion, Version: two.Version, Sequence: 1_000_000}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Poll(); err != nil || f.Live.Current().Name != two.Version {
+		t.Fatalf("believed until the log has news: %v", err)
+	}
+	promote(t, r, one.Version)
+	if err := f.Poll(); err != nil || f.Live.Current().Name != one.Version || f.Live.Current().Sequence != 2 {
+		t.Errorf("promotion 2 was made since, %+v serves (%v)", f.Live.Current(), err)
+	}
+}
+
+func TestAnAnnouncementThatTheLogContradictsIsRefused(t *testing.T) {
+	r := open(t)
+	one, two := publish(t, r, 3), publish(t, r, 4)
+	promote(t, r, one.Version)
+	err := follower(r).Announced(message.Announcement{Role: Champion, Version: two.Version, Sequence: 1})
+	if err == nil || !strings.Contains(err.Error(), "promotion 1, which is of version "+one.Version) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAnUnreadableRegistryIsToldOnce(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "promotions"), []byte("a file, not a folder"), 0o644); err != nil {

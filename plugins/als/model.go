@@ -119,9 +119,10 @@ func (c *modelCache) run(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		err := c.follower.Poll()
-		if !learned && err == nil {
-			err = c.learnHistories(ctx)
-			learned = err == nil
+		if !learned {
+			learning := c.learnHistories(ctx)
+			learned = learning == nil
+			err = errors.Join(err, learning)
 		}
 		switch {
 		case ctx.Err() != nil:

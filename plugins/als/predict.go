@@ -2,6 +2,7 @@ package als
 
 import (
 	"context"
+	"crypto/rand"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -35,7 +36,7 @@ and becomes the prediction, which names the one model version that made it:
 {"request_id": "r1", "user_id": 514, "movie_id": 318, "prediction": 4.31, "model_version": "20260102-150405-9f86d0", "requested_at": "…", "predicted_at": "…", "cold": []}
 `+"```"+`
 
-A user or movie that the model does not know counts as average, and is named in cold. Without a request_id it is topic-partition-offset of the request. Fields that are not known pass through.
+A user or movie that the model does not know counts as average, and is named in cold. Without a request_id it is topic-partition-offset of the request, or a random one if it did not come from Kafka. Fields that are not known pass through.
 A rating event is a request too: its value comes back as actual, and once the prediction is made the rating makes the user's bias more current (learn). If the model was trained on ratings as new as this one, late is true: the prediction says nothing about accuracy.
 
 Requests wait while there is no model yet. A request that cannot be read is marked with an error, never dropped.`).
@@ -128,6 +129,9 @@ func (p *predictor) predict(users *model.Users, version *model.Version, msg *ser
 		if request.ID == "" {
 			request.ID = origin.RequestID()
 		}
+	}
+	if request.ID == "" { // it did not come from Kafka: no place to name it by
+		request.ID = rand.Text()
 	}
 	predicted := users.Predict(version.Model, request.User, request.Movie)
 	if predicted.ColdUser || predicted.ColdMovie {

@@ -24,11 +24,12 @@ type trainer struct {
 	mgr       *service.Resources
 	log       *service.Logger
 
-	recalled bool                // what the registry holds was looked at
-	owed     *registry.Promotion // to be announced
-	trained  int64               // the store's revision at the last training
-	previous int64               // the store's revision at the last trigger
-	due      time.Time           // since when a training is due, zero if it is not
+	recalled   bool                // what the registry holds was looked at
+	owed       *registry.Promotion // to be announced
+	trained    int64               // the store's revision at the last training
+	previous   int64               // the store's revision at the last trigger
+	saidTooFew bool
+	due        time.Time // since when a training is due, zero if it is not
 }
 
 func newTrainer(conf *service.ParsedConfig, mgr *service.Resources) (*trainer, error) {
@@ -93,7 +94,10 @@ func (t *trainer) trigger(ctx context.Context, msg *service.Message) error {
 	}
 	outcome, err := t.train(ctx, store, revision)
 	if errors.Is(err, training.ErrTooFewRatings) {
-		t.log.Warnf("Not training: %v", err)
+		if !t.saidTooFew {
+			t.log.Warnf("Not training yet: %v", err)
+		}
+		t.saidTooFew = true
 		return nil
 	}
 	if err != nil {

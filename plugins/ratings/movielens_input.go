@@ -195,6 +195,9 @@ func (in *movielensInput) ReadBatch(ctx context.Context) (service.MessageBatch, 
 	}, nil
 }
 
+// longest is the most seconds that are waited for an event: a century.
+const longest = 100 * 365 * 24 * 3600
+
 // due waits until live events are due and returns the index after the last.
 func (in *movielensInput) due(ctx context.Context) (int, error) {
 	last := min(in.next+in.batch, in.timeline.len())
@@ -205,7 +208,7 @@ func (in *movielensInput) due(ctx context.Context) (int, error) {
 		in.started, in.startAt = time.Now(), in.next
 	}
 	sent := float64(in.next - in.startAt)
-	at := in.started.Add(time.Duration(sent / in.pace * float64(time.Second)))
+	at := in.started.Add(time.Duration(min(sent/in.pace, longest) * float64(time.Second)))
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()
 	select {

@@ -26,7 +26,7 @@ func killSeed(t *testing.T) uint64 {
 }
 
 // killPlan is how often up is killed, on which data, and how fast these are
-// played, so that they last for all the kills.
+// played, so that they last for all the kills, however late each comes.
 type killPlan struct {
 	kills   int
 	data    string
@@ -38,9 +38,9 @@ func planKills(t *testing.T) killPlan {
 	t.Helper()
 	data := recsystest.DataDir(t)
 	if long() {
-		return killPlan{kills: 20, data: data, history: 0.5, rate: "1500"}
+		return killPlan{kills: 20, data: data, history: 0.5, rate: "800"}
 	}
-	return killPlan{kills: 5, data: smallData(t, data, 200), history: 0.5, rate: "1000"}
+	return killPlan{kills: 5, data: smallData(t, data, 200), history: 0.5, rate: "600"}
 }
 
 func (k killPlan) up(state string, more ...string) []string {
@@ -66,7 +66,7 @@ func TestKilledAtRandomMomentsUpLosesNothingAndStoresEveryEventOnce(t *testing.T
 	plan.toTheEnd(t, unbroken)
 
 	random := rand.New(rand.NewPCG(seed, 1))
-	earliest, latest := 300*time.Millisecond, 4*time.Second
+	earliest, latest := 300*time.Millisecond, 3*time.Second
 	for i := range plan.kills {
 		p := start(t, launch{args: plan.up(killed, "--rate", plan.rate)})
 		after := earliest + time.Duration(random.Int64N(int64(latest-earliest)))

@@ -29,6 +29,16 @@ func printJSON(value any) error {
 	return err
 }
 
+// oneArgument returns the argument of a command that takes at most one, "" if
+// it is not given. Flags after it would be arguments too: they are refused.
+func oneArgument(c *cli.Context) (string, error) {
+	if c.NArg() > 1 {
+		return "", fmt.Errorf("%s: unexpected argument %q; flags come before %q (see recsys-benthos %s --help)",
+			c.Command.Name, c.Args().Get(1), c.Args().First(), c.Command.HelpName[len("recsys-benthos "):])
+	}
+	return c.Args().First(), nil
+}
+
 // noArguments refuses arguments that a command has no use for.
 func noArguments(c *cli.Context) error {
 	if c.NArg() > 0 {

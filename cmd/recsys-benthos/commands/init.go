@@ -24,10 +24,13 @@ func initCommand() *cli.Command {
 Files that exist and differ are never overwritten without --force.
 
   recsys-benthos init
-  recsys-benthos init my-recommender --force`,
+  recsys-benthos init --force my-recommender`,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "overwrite files that differ"}},
 		Action: func(c *cli.Context) error {
-			folder := c.Args().First()
+			folder, err := oneArgument(c)
+			if err != nil {
+				return err
+			}
 			if folder == "" {
 				folder = "."
 			}

@@ -25,7 +25,7 @@ func modelsCommand() *cli.Command {
 			},
 			{
 				Name: "show", Usage: "Show the manifest of a version (default: the champion)", ArgsUsage: "[VERSION]",
-				Description: "  recsys-benthos models show\n  recsys-benthos models show 20260102-150405-9f86d0 --json",
+				Description: "  recsys-benthos models show\n  recsys-benthos models show --json 20260102-150405-9f86d0",
 				Flags:       []cli.Flag{registryFlag(), jsonFlag()}, Action: modelsShow,
 			},
 		},
@@ -88,11 +88,14 @@ func modelsList(c *cli.Context) error {
 }
 
 func modelsShow(c *cli.Context) error {
+	name, err := oneArgument(c)
+	if err != nil {
+		return err
+	}
 	versions, err := registry.Open(c.String("registry"))
 	if err != nil {
 		return err
 	}
-	name := c.Args().First()
 	if name == "" {
 		if name, err = champion(versions); err != nil {
 			return err

@@ -9,8 +9,10 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 
@@ -69,6 +71,9 @@ type up struct {
 	stopsByItself, simulated bool
 }
 
+// maxRate is more events a second than this machine can play.
+const maxRate = 10_000_000
+
 func newUp(c *cli.Context) (*up, error) {
 	u := &up{
 		data: c.String("data"), state: c.String("state"),
@@ -78,9 +83,9 @@ func newUp(c *cli.Context) (*up, error) {
 		report: newReporter(c.Bool("quiet"), c.Bool("json")), started: time.Now(),
 	}
 	switch {
-	case u.rate < 0:
-		return nil, fmt.Errorf("--rate %v is negative; give events a second, or 0 for as fast as possible", u.rate)
-	case u.history < 0 || u.history > 1:
+	case !(u.rate >= 0 && u.rate <= maxRate):
+		return nil, fmt.Errorf("--rate %v is not between 0 and %d; give events a second, or 0 for as fast as possible", u.rate, maxRate)
+	case !(u.history >= 0 && u.history <= 1):
 		return nil, fmt.Errorf("--history %v does not lie between 0 and 1", u.history)
 	case u.retrain < 1:
 		return nil, fmt.Errorf("--retrain %d is less than 1", u.retrain)
@@ -113,6 +118,9 @@ func (u *up) run() error {
 		return err
 	}
 	u.simulated = data.simulated
+	if err := u.checkState(data); err != nil {
+		return err
+	}
 	folder, err := u.configuration()
 	if err != nil {
 		return err
@@ -141,6 +149,12 @@ func (u *up) chooseAddresses() (err error) {
 		return fmt.Errorf("--listen %s: %w", page, err)
 	}
 	if u.admin != "" {
+		if host, _, err := net.SplitHostPort(u.admin); err != nil || !isLoopback(host) {
+			return fmt.Errorf("--admin %s is not a loopback address such as 127.0.0.1:4196: the admin server can change the pipelines", u.admin)
+		}
+		if u.admin == u.listen {
+			return fmt.Errorf("--admin and --listen are the same address, %s; give each its own", u.listen)
+		}
 		if u.admin, err = freeAddress(u.admin); err != nil {
 			return fmt.Errorf("--admin: %w", err)
 		}
@@ -152,6 +166,11 @@ func (u *up) chooseAddresses() (err error) {
 	return err
 }
 
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // freeAddress returns the address, with a free port in place of port 0, or an
 // error if nobody can listen there.
 func freeAddress(address string) (string, error) {
@@ -160,10 +179,11 @@ func freeAddress(address string) (string, error) {
 		return "", err
 	}
 	defer l.Close()
-	if _, port, err := net.SplitHostPort(address); err == nil && port == "0" {
-		return l.Addr().String(), nil
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port != "0" {
+		return address, err
 	}
-	return address, nil
+	return net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port)), nil
 }
 
 // openBroker starts the broker on the given address, or on the usual one, or,
@@ -219,12 +239,19 @@ func (u *up) setEnvironment(data dataSource, brokers string) error {
 		variables["LOG_LEVEL"] = "WARN"
 	}
 	for name, value := range variables {
-		if err := os.Setenv(name, value); err != nil {
+		if strings.ContainsFunc(value, func(r rune) bool { return r == '\\' || unicode.IsControl(r) }) {
+			return fmt.Errorf("%q has a backslash or a control character, which configuration cannot carry; give a folder without", value)
+		}
+		if err := os.Setenv(name, yamlEscaper.Replace(value)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// yamlEscaper makes text fit between the double quotes that the configuration
+// has around every ${VARIABLE} of text: variables are put in before YAML is read.
+var yamlEscaper = strings.NewReplacer(`"`, `\"`)
 
 // serve runs the pipelines as `recsys-benthos streams` does, until a signal
 // comes or the run is over.

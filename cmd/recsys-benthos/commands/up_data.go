@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/recsys-benthos/recsys-benthos/internal/movielens"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
@@ -83,4 +85,18 @@ func openData(path string, simulated bool) (dataSource, error) {
 		data.notice = "Simulated data: the films are real, the ratings are generated."
 	}
 	return data, nil
+}
+
+// checkState refuses to play data into a state that other data began: the
+// simulation would stand still at its checkpoint.
+func (u *up) checkState(data dataSource) error {
+	content, err := os.ReadFile(filepath.Join(u.state, "simulate.json"))
+	if err != nil {
+		return nil // nothing was played yet
+	}
+	if events := gjson.GetBytes(content, "events"); events.Exists() && events.Int() != int64(data.events) {
+		return fmt.Errorf("the state folder %s belongs to other data (%d events, this has %d); give this data a folder of its own with --state",
+			u.state, events.Int(), data.events)
+	}
+	return nil
 }

@@ -127,7 +127,8 @@ func (m *monitor) count(r *kgo.Record) {
 	switch r.Topic {
 	case topicRequests:
 		m.counts.requests++
-		m.account(requestID(r.Topic, r.Partition, r.Offset, r.Value), 1)
+		origin := message.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
+		m.account(requestID(origin.RequestID(), r.Value), 1)
 	case topicPredictions:
 		m.prediction(r.Value)
 	case topicDeadLetters:
@@ -137,7 +138,8 @@ func (m *monitor) count(r *kgo.Record) {
 			headers[h.Key] = string(h.Value)
 		}
 		if headers["topic"] == topicRequests {
-			m.account(deadRequestID(headers, r.Value), -1)
+			place := strings.Join([]string{headers["topic"], headers["partition"], headers["offset"]}, "-")
+			m.account(requestID(place, r.Value), -1)
 		}
 	case topicModels:
 		if a, err := message.DecodeAnnouncement("up", r.Value); err == nil && a.Sequence >= m.counts.model.Sequence {
@@ -172,20 +174,14 @@ func (m *monitor) account(id string, change int) {
 	}
 }
 
-// requestID is the id a request's reply carries.
-func requestID(topic string, partition int32, offset int64, value []byte) string {
-	if id := gjson.GetBytes(value, "request_id"); id.Exists() && gjson.ValidBytes(value) {
-		return id.String()
+// requestID is the id a request's reply carries. A request that cannot be read
+// has its place for an id.
+func requestID(place string, value []byte) string {
+	request, err := message.DecodeRequest("up", message.MovieLensScale, value)
+	if err != nil || request.ID == "" {
+		return place
 	}
-	return (&message.Origin{Topic: topic, Partition: partition, Offset: offset}).RequestID()
-}
-
-// deadRequestID is the id of a request that became a dead letter.
-func deadRequestID(headers map[string]string, value []byte) string {
-	if id := gjson.GetBytes(value, "request_id"); id.Exists() && gjson.ValidBytes(value) {
-		return id.String()
-	}
-	return strings.Join([]string{headers["topic"], headers["partition"], headers["offset"]}, "-")
+	return request.ID
 }
 
 // refresh asks the broker for the topics' ends and the groups' positions.
@@ -243,6 +239,13 @@ func (m *monitor) drained() bool {
 	defer m.mu.Unlock()
 	return m.behind() == 0 && m.unanswered() == 0 &&
 		m.lag("ingest", topicEvents) == 0 && m.lag("index", topicPredictions) == 0
+}
+
+// answered reports whether all that was read has its reply.
+func (m *monitor) answered() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.behind() == 0 && m.unanswered() == 0
 }
 
 // imbalance says what is missing for drained.

@@ -31,15 +31,15 @@ func reply(id string, more string) string {
 
 func TestTheAccountsCloseWhenEveryRequestHasItsReply(t *testing.T) {
 	m := testMonitor()
-	m.next(topicRequests, `{"request_id":"a","user_id":1}`)
-	m.next(topicRequests, `{"user_id":1}`) // its id is its place: requests-0-1
+	m.next(topicRequests, `{"request_id":"a","user_id":1,"movie_id":2}`)
+	m.next(topicRequests, `{"user_id":1,"movie_id":2}`) // its id is its place: requests-0-1
 	m.next(topicRequests, `not json`)
 	m.next(topicPredictions, reply("b", "")) // before its request was seen
 	if n := m.unanswered(); n != 3 {
 		t.Errorf("%d requests without a reply, want 3", n)
 	}
 	m.next(topicPredictions, reply("requests-0-1", ""))
-	m.next(topicRequests, `{"request_id":"b","user_id":1}`)
+	m.next(topicRequests, `{"request_id":"b","user_id":1,"movie_id":2}`)
 	m.next(topicPredictions, reply("a", ""))
 	if n := m.unanswered(); n != 1 {
 		t.Errorf("%d requests without a reply, want 1", n)
@@ -54,7 +54,7 @@ func TestTheAccountsCloseWhenEveryRequestHasItsReply(t *testing.T) {
 
 func TestAReplyGivenTwiceCountsOnce(t *testing.T) {
 	m := testMonitor()
-	m.next(topicRequests, `{"request_id":"a"}`)
+	m.next(topicRequests, `{"request_id":"a","user_id":1,"movie_id":2}`)
 	m.next(topicPredictions, reply("a", ""))
 	m.next(topicPredictions, reply("a", ""))
 	if s := m.status(); s.predictions != 1 || m.unanswered() != 0 {
@@ -78,8 +78,8 @@ func TestNothingIsDrainedWhileRecordsAreUnread(t *testing.T) {
 	if m.drained() {
 		t.Error("two requests were never read")
 	}
-	m.next(topicRequests, `{"request_id":"a"}`)
-	m.next(topicRequests, `{"request_id":"b"}`)
+	m.next(topicRequests, `{"request_id":"a","user_id":1,"movie_id":2}`)
+	m.next(topicRequests, `{"request_id":"b","user_id":1,"movie_id":2}`)
 	m.next(topicPredictions, reply("a", ""))
 	if m.drained() {
 		t.Error("request b has no reply")

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -67,9 +68,12 @@ func (u *up) watch(ctx, interrupted context.Context, data dataSource, m *monitor
 		u.report.progress(s, int64(u.history*float64(data.events)), u.started)
 		enough := u.untilPredictions > 0 && s.predictions >= u.untilPredictions
 		late := u.duration > 0 && time.Since(u.started) >= u.duration
-		if !enough && u.untilPredictions > 0 && s.requests == s.predictions+s.deadLetters && u.streamEnded(ctx, "simulate") {
+		if !enough && u.untilPredictions > 0 && m.answered() && u.streamEnded(ctx, "simulate") {
 			u.report.warn(fmt.Errorf("the data is played to its end: %d predictions, not %d", s.predictions, u.untilPredictions))
 			enough = true
+		}
+		if late && s.model.Version == "" {
+			return errors.New("there is no model yet: the requests wait for the next run (give --for more time)")
 		}
 		if enough || late {
 			return u.drain(ctx, m)
