@@ -39,7 +39,6 @@ type monitor struct {
 type status struct {
 	events, requests, predictions, deadLetters, cold int64
 	model                                            message.Announcement
-	models                                           int // announced in this run
 	rmseLive                                         float64
 	at                                               time.Time
 }
@@ -144,9 +143,6 @@ func (m *monitor) count(r *kgo.Record) {
 	case topicModels:
 		if a, err := message.DecodeAnnouncement("up", r.Value); err == nil && a.Sequence >= m.counts.model.Sequence {
 			m.counts.model = a
-			if o, ok := m.first.Lookup(r.Topic, r.Partition); ok && r.Offset >= o.Offset {
-				m.counts.models++
-			}
 		}
 	}
 }

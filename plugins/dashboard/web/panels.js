@@ -75,6 +75,9 @@ function begun(counts, least) {
   return Math.max(0, Math.min(first < 0 ? 0 : first, counts.length - least));
 }
 
+// clockFor shows seconds where minutes would repeat.
+const clockFor = (span) => (span < 600_000 ? clock : clockShort);
+
 const tooltip = () => ({
   renderMode: 'richText', confine: true, backgroundColor: color('panel'), borderColor: color('line'), textStyle: { color: color('text'), fontSize: 13 },
 });
@@ -94,7 +97,7 @@ function drawLine(id, name, series, values, format, limit, line) {
     },
     xAxis: {
       ...axis, type: 'time', min: data[0][0], max: data[data.length - 1][0], splitLine: { show: false },
-      axisLabel: { color: color('soft'), hideOverlap: true, formatter: (t) => clockShort.format(t) },
+      axisLabel: { color: color('soft'), hideOverlap: true, formatter: (t) => clockFor(data[data.length - 1][0] - data[0][0]).format(t) },
     },
     yAxis: { ...axis, type: 'value', scale: true, min: limit ? (r) => round(Math.min(r.min, limit.value) - 0.05) : undefined,
       max: limit ? (r) => round(Math.max(r.max, limit.value) + 0.05) : undefined },
@@ -151,7 +154,7 @@ function drawAttraction(state) {
       ...tooltip(),
       formatter: (p) => `${plain(names[p.value[1]])}, ${clock.format(times[p.value[0]])}\n${stars(p.value[2])} stars, ${whole(p.value[3])} predictions`,
     },
-    xAxis: { type: 'category', data: times.map((t) => clockShort.format(t)), axisLine: { lineStyle: { color: color('line') } }, axisTick: { show: false }, axisLabel: { color: color('soft') } },
+    xAxis: { type: 'category', data: times.map((t) => clockFor(times[times.length - 1] - times[0]).format(t)), axisLine: { lineStyle: { color: color('line') } }, axisTick: { show: false }, axisLabel: { color: color('soft') } },
     yAxis: {
       type: 'category', data: names, axisLine: { show: false }, axisTick: { show: false },
       axisLabel: { color: color('text'), fontSize: narrow ? 11 : 12, interval: 0, width: narrow ? 84 : 114, overflow: 'truncate' },
