@@ -128,19 +128,6 @@ func (s *userState) bias(m *Model, row int, movie int64) float64 {
 	return sum / (float64(n) + m.factors.Lambda*math.Pow(float64(n), m.factors.Nu))
 }
 
-// Seen reports whether the user has rated the movie.
-func (u *Users) Seen(user, movie int64) bool {
-	shard := u.shard(user)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	state := shard.users[user]
-	if state == nil {
-		return false
-	}
-	_, known := state.find(movie)
-	return known
-}
-
 // Forget drops all that is remembered of a user.
 func (u *Users) Forget(user int64) {
 	shard := u.shard(user)

@@ -22,7 +22,7 @@ func parameterFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "lambda", Usage: "regularization λ of λ·n^ν", Value: d.Lambda},
 		&cli.Float64Flag{Name: "nu", Usage: "regularization ν of λ·n^ν", Value: d.Nu},
 		&cli.IntFlag{Name: "iterations", Usage: "sweeps over both sides", Value: d.Iterations},
-		&cli.Uint64Flag{Name: "seed", Usage: "of the split and of the starting factors", Value: d.Seed},
+		&cli.Uint64Flag{Name: "seed", Usage: "of the starting factors, and of the split of eval", Value: d.Seed},
 		&cli.IntFlag{Name: "threads", Usage: "threads, 0 for one for each CPU; the result does not depend on it"},
 	}
 }
