@@ -29,6 +29,10 @@ func (i *input) assigned(_ context.Context, _ *kgo.Client, added map[string][]in
 // revoked gives partitions up: it waits for their batches in flight and commits,
 // so that the next owner starts where this one ended.
 func (i *input) revoked(ctx context.Context, client *kgo.Client, removed map[string][]int32) {
+	if i.conf.transactionalID != "" {
+		i.lost(ctx, client, removed) // the open transaction will be aborted
+		return
+	}
 	parts := i.beginRevoke(removed)
 	if len(parts) == 0 {
 		return
@@ -226,11 +230,8 @@ func (i *input) matchTopics(ctx context.Context, admin *kadm.Client) ([]string, 
 	}
 	var topics []string
 	for topic := range details {
-		for _, pattern := range i.conf.topicPatterns {
-			if pattern.MatchString(topic) {
-				topics = append(topics, topic)
-				break
-			}
+		if i.conf.matches(topic) {
+			topics = append(topics, topic)
 		}
 	}
 	return topics, nil

@@ -128,7 +128,7 @@ func BenchmarkMessages(b *testing.B) {
 			c, p := &inputConfig{metadata: metadata}, newPartition(topicPartition{"events", 0})
 			b.ReportAllocs()
 			for b.Loop() {
-				c.messages(p, records, 500)
+				c.messages(context.Background(), p, records, 500)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(records)), "ns/message")
 		})

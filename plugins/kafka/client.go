@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 // Fields of every Kafka client.
 const (
+	fieldCluster         = "cluster"
 	fieldSeedBrokers     = "seed_brokers"
 	fieldClientID        = "client_id"
 	fieldTLS             = "tls"
@@ -42,7 +44,8 @@ func clientFields() []*service.ConfigField {
 		service.NewStringListField(fieldSeedBrokers).
 			Description("Addresses of brokers to find the cluster by. An item may hold several, separated by commas.").
 			Example([]string{"localhost:9092"}).
-			Example([]string{"kafka-1:9092,kafka-2:9092", "kafka-3:9092"}),
+			Example([]string{"kafka-1:9092,kafka-2:9092", "kafka-3:9092"}).
+			Default([]any{}),
 		service.NewStringField(fieldClientID).
 			Description("How this client names itself to the brokers: in their logs, metrics and quotas.").
 			Default("recsys-benthos").Advanced(),
@@ -67,33 +70,80 @@ func clientFields() []*service.ConfigField {
 	}
 }
 
+// connectionFields are how inputs and outputs reach their cluster: by a
+// kafka_cluster resource, or by fields of their own.
+func connectionFields() []*service.ConfigField {
+	return append([]*service.ConfigField{
+		service.NewStringField(fieldCluster).
+			Description("The label of a `kafka_cluster` resource, which says where the brokers are and how to log in. It stands for `seed_brokers`, `client_id`, `tls`, `sasl` and the other fields of a connection, which must then be left out.").
+			Default("").Example("kafka"),
+	}, clientFields()...)
+}
+
+// connectionLints are cases of a lint rule for connectionFields.
+const connectionLints = `
+  this.cluster.or("") == "" && this.seed_brokers.or([]).length() == 0 => "name the cluster by its resource (field cluster) or by its brokers (field seed_brokers)",
+  this.cluster.or("") != "" && this.seed_brokers.or([]).length() > 0 => "fields cluster and seed_brokers exclude each other: remove one",
+  this.cluster.or("") != "" && this.sasl.or([]).length() > 0 => "field sasl belongs to the kafka_cluster resource that field cluster names",
+  this.cluster.or("") != "" && this.tls.enabled.or(false) == true => "field tls belongs to the kafka_cluster resource that field cluster names",`
+
+// connection is how to reach a cluster.
+type connection struct {
+	opts  []kgo.Opt
+	seeds []string
+}
+
+// parseConnection reads the fields of connectionFields. It builds the resource
+// that they name.
+func parseConnection(conf *service.ParsedConfig) (connection, error) {
+	label, err := conf.FieldString(fieldCluster)
+	if err != nil {
+		return connection{}, err
+	}
+	items, err := conf.FieldStringList(fieldSeedBrokers)
+	if err != nil {
+		return connection{}, err
+	}
+	switch {
+	case label == "":
+		return clientOptions(conf)
+	case len(splitList(items)) > 0:
+		return connection{}, fmt.Errorf("fields %s and %s exclude each other: remove one", fieldCluster, fieldSeedBrokers)
+	}
+	cluster, err := FindCluster(conf.Resources(), label)
+	if err != nil {
+		return connection{}, fmt.Errorf("field %s: %w", fieldCluster, err)
+	}
+	return connection{slices.Clone(cluster.opts), cluster.seeds}, nil
+}
+
 // clientOptions reads the fields of clientFields.
-func clientOptions(conf *service.ParsedConfig) (opts []kgo.Opt, seeds []string, err error) {
-	if seeds, err = parseSeeds(conf); err != nil {
-		return nil, nil, err
+func clientOptions(conf *service.ParsedConfig) (c connection, err error) {
+	if c.seeds, err = parseSeeds(conf); err != nil {
+		return c, err
 	}
 	clientID, err := conf.FieldString(fieldClientID)
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
 	metadataMaxAge, err := conf.FieldDuration(fieldMetadataMaxAge)
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
 	overhead, err := conf.FieldDuration(fieldRequestOverhead)
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
 	idle, err := conf.FieldDuration(fieldConnIdleTimeout)
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
 	mechanisms, err := parseSASL(conf)
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
-	opts = []kgo.Opt{
-		kgo.SeedBrokers(seeds...),
+	c.opts = []kgo.Opt{
+		kgo.SeedBrokers(c.seeds...),
 		kgo.ClientID(clientID),
 		kgo.MetadataMaxAge(metadataMaxAge),
 		kgo.MetadataMinAge(min(metadataMaxAge, 250*time.Millisecond)),
@@ -104,12 +154,12 @@ func clientOptions(conf *service.ParsedConfig) (opts []kgo.Opt, seeds []string, 
 	}
 	tlsConf, enabled, err := conf.FieldTLSToggled(fieldTLS)
 	if err != nil {
-		return nil, nil, err
+		return c, err
 	}
 	if enabled {
-		opts = append(opts, kgo.DialTLSConfig(tlsConf))
+		c.opts = append(c.opts, kgo.DialTLSConfig(tlsConf))
 	}
-	return opts, seeds, nil
+	return c, nil
 }
 
 // validate has franz-go check the options, so that a pipeline with a wrong one

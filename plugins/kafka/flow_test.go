@@ -11,6 +11,8 @@ import (
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/recsys-benthos/recsys-benthos/internal/broker"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 )
@@ -293,4 +295,69 @@ func TestCloseLeavesNoGoroutines(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "goroutines to end", func() bool { return ours() == 0 })
+}
+
+func TestInputReadsNamedPartitionsFromNamedOffsets(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, broker.Topic{Name: "events", Partitions: 4}, broker.Topic{Name: "more"})
+	for p := range int32(4) {
+		produce(t, b.Addr(), "events", p, numbered(int(p), 0, 3)...)
+	}
+	produce(t, b.Addr(), "more", 0, "9-0")
+	i := startInput(t, b.Addr(), "seed_brokers: [$ADDR]\ntopics: ['events:0:2', 'events:2-3:1', more]\n")
+	want := []string{"0-2", "2-1", "2-2", "3-1", "3-2", "9-0"}
+	var got []string
+	for len(got) < len(want) {
+		r := readBatch(t, i)
+		got = append(got, r.values...)
+		mustAck(t, r, nil)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("read %v, want %v", got, want)
+	}
+}
+
+func TestInputStartsAtATime(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, broker.Topic{Name: "events"})
+	client := newClient(t, b.Addr())
+	at := time.Date(2026, 1, 31, 6, 0, 0, 0, time.UTC)
+	for n := range 5 {
+		r := &kgo.Record{Topic: "events", Value: fmt.Append(nil, n), Timestamp: at.Add(time.Duration(n) * time.Minute)}
+		if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, start := range []string{"2026-01-31T06:03:00Z", fmt.Sprint(at.Add(3 * time.Minute).UnixMilli())} {
+		i := startInput(t, b.Addr(), "seed_brokers: [$ADDR]\ntopics: [events]\nstart_timestamp: '"+start+"'\n")
+		var got []string
+		for len(got) < 2 {
+			got = append(got, readBatch(t, i).values...)
+		}
+		if !slices.Equal(got, []string{"3", "4"}) {
+			t.Errorf("from %s: read %v, want 3 and 4", start, got)
+		}
+	}
+}
+
+func TestInputLeavesExcludedTopicsOut(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t, broker.Topic{Name: "events_a"}, broker.Topic{Name: "events_b"}, broker.Topic{Name: "other"})
+	for _, topic := range []string{"events_a", "events_b", "other"} {
+		produce(t, b.Addr(), topic, 0, topic)
+	}
+	i := startInput(t, b.Addr(), "seed_brokers: [$ADDR]\nregexp_topics_include: ['events_.*']\nregexp_topics_exclude: ['.*_b']\nemit_end_of_partition: true\n")
+	var got []string
+	for {
+		r := readBatch(t, i)
+		if _, end := r.batch[0].MetaGet(metaEnd); end {
+			break
+		}
+		got = append(got, r.values...)
+		mustAck(t, r, nil)
+	}
+	if !slices.Equal(got, []string{"events_a"}) {
+		t.Errorf("read %v", got)
+	}
 }

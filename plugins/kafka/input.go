@@ -11,6 +11,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const (
@@ -51,6 +52,9 @@ type input struct {
 	room    chan struct{} // a partition has room, or came or went
 	changed chan struct{} // closed and replaced whenever a batch is done
 
+	txn         *transaction // the open one, of an input that reads in transactions
+	outstanding int          // batches of txn that the pipeline has
+
 	stop   context.CancelFunc
 	loops  sync.WaitGroup
 	errors repeatFilter
@@ -79,12 +83,12 @@ func (i *input) Connect(ctx context.Context) error {
 	if connected {
 		return nil
 	}
-	opts := append([]kgo.Opt{kgo.WithHooks(newConnectionLog(i.log))}, i.conf.opts...)
-	if i.conf.group != "" {
-		opts = append(opts,
-			kgo.OnPartitionsAssigned(i.assigned),
-			kgo.OnPartitionsRevoked(i.revoked),
-			kgo.OnPartitionsLost(i.lost))
+	opts, err := i.options(ctx)
+	if err != nil {
+		return err
+	}
+	if i.conf.transactionalID != "" {
+		return i.startTransactor(ctx, opts)
 	}
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
@@ -94,16 +98,66 @@ func (i *input) Connect(ctx context.Context) error {
 		client.CloseAllowingRebalance()
 		return err
 	}
+	i.start(client, func(ctx context.Context) { i.pollLoop(ctx, client) })
+	return nil
+}
 
+// options are those of the client.
+func (i *input) options(ctx context.Context) ([]kgo.Opt, error) {
+	opts := append([]kgo.Opt{kgo.WithHooks(newConnectionLog(i.log))}, i.conf.opts...)
+	if i.conf.group == "" {
+		return opts, nil
+	}
+	opts = append(opts,
+		kgo.OnPartitionsAssigned(i.assigned),
+		kgo.OnPartitionsRevoked(i.revoked),
+		kgo.OnPartitionsLost(i.lost))
+	if i.conf.serverSide {
+		supported, err := i.sharesOut(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if supported {
+			return append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer())), nil
+		}
+		i.log.Infof("this broker does not know the group protocol %q: using %q", consumerProtocol, classicProtocol)
+	}
+	return append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer())), nil
+}
+
+// sharesOut says whether the broker shares out partitions by itself (KIP-848).
+func (i *input) sharesOut(ctx context.Context) (bool, error) {
+	client, err := kgo.NewClient(i.conf.connection.opts...)
+	if err != nil {
+		return false, fmt.Errorf("configuring the Kafka client: %w", err)
+	}
+	defer client.Close()
+	if err := awaitBrokers(ctx, client, i.conf.seeds, i.log); err != nil {
+		return false, err
+	}
+	versions, err := kadm.NewClient(client).ApiVersions(ctx)
+	if err != nil {
+		return false, fmt.Errorf("asking the brokers for their versions: %w", err)
+	}
+	for _, broker := range versions {
+		highest, known := broker.KeyMaxVersion(int16(kmsg.ConsumerGroupHeartbeat))
+		if broker.Err == nil && (!known || highest < 1) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// start takes the client into use and runs its loops.
+func (i *input) start(client *kgo.Client, read func(context.Context)) {
 	loopCtx, stop := context.WithCancel(context.Background())
 	i.mu.Lock()
 	i.client, i.stop = client, stop
 	i.mu.Unlock()
-	i.loops.Go(func() { i.pollLoop(loopCtx, client) })
+	i.loops.Go(func() { read(loopCtx) })
 	if i.conf.lagPeriod > 0 {
 		i.loops.Go(func() { i.lagLoop(loopCtx, kadm.NewClient(client)) })
 	}
-	return nil
 }
 
 func (i *input) prepare(ctx context.Context, client *kgo.Client) error {
@@ -206,7 +260,7 @@ func (i *input) enqueue(fetches kgo.Fetches) {
 		tp := topicPartition{f.Topic, f.Partition}
 		p := i.parts[tp]
 		if p == nil {
-			if i.conf.group != "" {
+			if i.conf.group != "" && i.txn == nil {
 				return // given up in the meantime
 			}
 			p = i.addPartition(tp)
@@ -285,7 +339,7 @@ func (i *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.Ac
 				once.Do(func() { i.finish(p, b, err) })
 				return nil
 			}
-			return i.conf.messages(p, b.records, end), ack, nil
+			return i.conf.messages(b.context(), p, b.records, end), ack, nil
 		}
 		select {
 		case <-i.wake:
@@ -312,6 +366,9 @@ func (i *input) next() (*partition, *batch, int64, error) {
 			continue
 		}
 		b := p.take(i.conf)
+		if b.txn = i.txn; b.txn != nil {
+			i.outstanding++
+		}
 		i.resume(p)
 		return p, b, p.end, nil
 	}
@@ -334,6 +391,10 @@ func (i *input) resume(p *partition) {
 func (i *input) finish(p *partition, b *batch, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if b.txn != nil {
+		i.finishInTransaction(p, b, err)
+		return
+	}
 	if p.gone {
 		return
 	}
@@ -346,6 +407,25 @@ func (i *input) finish(p *partition, b *batch, err error) {
 	if err == nil || !i.conf.autoReplay {
 		i.mark(p)
 		i.setLag(p)
+	}
+	close(i.changed)
+	i.changed = make(chan struct{})
+	i.schedule(p)
+}
+
+// finishInTransaction is finish for a batch of a transaction, which a rejected
+// batch fails as a whole.
+func (i *input) finishInTransaction(p *partition, b *batch, err error) {
+	if b.txn != i.txn {
+		return // the transaction was given up with its client
+	}
+	i.outstanding--
+	b.out = false
+	if err != nil {
+		b.txn.fail(fmt.Errorf("the pipeline rejected a batch of topic %q: %w", p.topic, err))
+	}
+	if p.inFlight == b {
+		p.inFlight = nil
 	}
 	close(i.changed)
 	i.changed = make(chan struct{})
@@ -376,7 +456,7 @@ func (i *input) sendAgain(p *partition, b *batch, err error) {
 // mark lets franz-go commit what is acknowledged.
 func (i *input) mark(p *partition) {
 	position := p.position()
-	if i.conf.group == "" || position < 1 || i.client == nil {
+	if i.conf.group == "" || i.conf.transactionalID != "" || position < 1 || i.client == nil {
 		return
 	}
 	i.client.MarkCommitRecords(&kgo.Record{Topic: p.topic, Partition: p.id, Offset: position - 1, LeaderEpoch: p.epoch})
@@ -409,8 +489,10 @@ func (i *input) Close(ctx context.Context) error {
 	commitCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if i.conf.group != "" {
-		if err := client.CommitMarkedOffsets(commitCtx); err != nil {
-			i.log.Warnf("committing the last offsets of consumer group %q: %v; the messages since the last commit will be read again", i.conf.group, err)
+		if i.conf.transactionalID == "" {
+			if err := client.CommitMarkedOffsets(commitCtx); err != nil {
+				i.log.Warnf("committing the last offsets of consumer group %q: %v; the messages since the last commit will be read again", i.conf.group, err)
+			}
 		}
 		if err := client.LeaveGroupContext(commitCtx); err != nil {
 			i.log.Debugf("leaving consumer group %q: %v", i.conf.group, err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"time"
 
@@ -13,15 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Fields of the input.
+// Fields of the input, beside those of connection and subscription.
 const (
-	fieldTopics            = "topics"
-	fieldRegexpTopics      = "regexp_topics"
-	fieldConsumerGroup     = "consumer_group"
-	fieldInstanceID        = "instance_id"
-	fieldRackID            = "rack_id"
-	fieldStartOffset       = "start_offset"
-	fieldCommitPeriod      = "commit_period"
 	fieldCheckpointLimit   = "checkpoint_limit"
 	fieldPartitionBuffer   = "partition_buffer_bytes"
 	fieldAutoReplay        = service.AutoRetryNacksToggleFieldName
@@ -33,9 +25,6 @@ const (
 	fieldFetchMinBytes     = "fetch_min_bytes"
 	fieldFetchMaxPartition = "fetch_max_partition_bytes"
 	fieldFetchMaxWait      = "fetch_max_wait"
-	fieldSessionTimeout    = "session_timeout"
-	fieldRebalanceTimeout  = "rebalance_timeout"
-	fieldHeartbeat         = "heartbeat_interval"
 	fieldIsolation         = "transaction_isolation_level"
 	fieldMultiHeader       = "multi_header"
 	fieldLagPeriod         = "topic_lag_refresh_period"
@@ -69,6 +58,8 @@ With a consumer group, partitions are shared among all processes of the group, a
 
 Each partition has at most one batch that is not yet acknowledged, and partitions proceed in parallel. So the order within a partition holds even when a batch is rejected and sent again. Before a partition is given to another process, its batch is waited for and its offsets are committed.
 
+With `+"`transactional_id`"+` delivery is exactly once from topic to topic: offsets are committed in the transaction that holds what the outputs of this pipeline write to the same cluster.
+
 When brokers are away the input waits for them, and says so in the log once a minute.
 
 ### Metadata
@@ -91,8 +82,7 @@ Metadata costs more than all else that this input does; `+"`record_metadata`"+` 
 
 The gauge `+"`kafka_lag`"+`, with the labels topic and partition, counts the records that are not yet acknowledged.`).
 		Fields(inputFields()...).
-		LintRule(`root = match {
-  this.topics.or([]).length() == 0 => "field topics must name at least one topic",
+		LintRule(`root = match {`+connectionLints+subscriptionLints+`
   this.emit_end_of_partition.or(false) && this.consumer_group.or("") != "" => "field emit_end_of_partition is for followers: remove it, or consumer_group",
 }`).
 		Example("One pipeline of many", "Reads rating events in a consumer group. Every process that runs this gets its share of the partitions.", `
@@ -113,39 +103,7 @@ input:
 }
 
 func inputFields() []*service.ConfigField {
-	return slices.Concat(clientFields(), subscriptionFields(), bufferFields(), fetchFields(), ownFields())
-}
-
-func subscriptionFields() []*service.ConfigField {
-	return []*service.ConfigField{
-		service.NewStringListField(fieldTopics).
-			Description("Topics to read. An item may hold several, separated by commas.").
-			Example([]string{"events"}),
-		service.NewBoolField(fieldRegexpTopics).
-			Description("Whether the items of `topics` are regular expressions; then all matching topics are read, those created later too.").
-			Default(false).Advanced(),
-		service.NewStringField(fieldConsumerGroup).
-			Description("The consumer group. Without one all partitions are read from `start_offset` at each start, and nothing is committed.").
-			Default(""),
-		service.NewStringField(fieldInstanceID).
-			Description("Makes this process a static member of the group: when it restarts within `session_timeout` it keeps its partitions. It must be unique within the group.").
-			Default("").Advanced(),
-		service.NewStringField(fieldRackID).
-			Description("The rack of this process, to read from the closest replica.").
-			Default("").Advanced(),
-		service.NewStringEnumField(fieldStartOffset, "earliest", "latest").
-			Description("Where to start in a partition of which the group has no offset, and where a follower starts.").
-			Default("earliest").Advanced(),
-		service.NewDurationField(fieldCommitPeriod).
-			Description("How often acknowledged offsets are committed. They are committed as well when a partition is given up and at shutdown.").
-			Default("5s").Advanced(),
-		service.NewDurationField(fieldSessionTimeout).
-			Description("After this time without a heartbeat the group gives the partitions of this process to others.").Default("1m").Advanced(),
-		service.NewDurationField(fieldRebalanceTimeout).
-			Description("How long members may take to give up partitions, including the wait for batches in flight.").Default("45s").Advanced(),
-		service.NewDurationField(fieldHeartbeat).
-			Description("The time between heartbeats to the group; at most a third of `session_timeout`.").Default("3s").Advanced(),
-	}
+	return slices.Concat(connectionFields(), subscriptionFields(), bufferFields(), fetchFields(), transactionFields(), ownFields())
 }
 
 func bufferFields() []*service.ConfigField {
@@ -206,94 +164,43 @@ func ownFields() []*service.ConfigField {
 
 // inputConfig is what an input was configured with.
 type inputConfig struct {
-	opts             []kgo.Opt
-	seeds            []string
-	topics           []string
-	topicPatterns    []*regexp.Regexp // of regexp_topics
-	group            string
-	fromEnd          bool // start_offset: latest
-	committedOnly    bool // isolation level
-	checkpointLimit  int
-	bufferBytes      int
-	autoReplay       bool
-	batchCount       int
-	batchBytes       int
-	batchPeriod      time.Duration
-	rebalanceTimeout time.Duration
-	lagPeriod        time.Duration
-	eventTypes       map[string]bool
-	emitEnd          bool
-	metadata         string
-	multiHeader      bool
+	connection
+	subscription
+	committedOnly   bool // isolation level
+	checkpointLimit int
+	bufferBytes     int
+	autoReplay      bool
+	batchCount      int
+	batchBytes      int
+	batchPeriod     time.Duration
+	lagPeriod       time.Duration
+	eventTypes      map[string]bool
+	emitEnd         bool
+	metadata        string
+	multiHeader     bool
+
+	transactionalID    string
+	transactionRecords int
 }
 
 func parseInput(conf *service.ParsedConfig) (*inputConfig, error) {
 	c := &inputConfig{}
 	var err error
-	if c.opts, c.seeds, err = clientOptions(conf); err != nil {
+	if c.connection, err = parseConnection(conf); err != nil {
 		return nil, err
 	}
-	if err := c.parseTopics(conf); err != nil {
-		return nil, err
-	}
-	if err := c.parseStart(conf); err != nil {
-		return nil, err
-	}
-	if err := c.parseFetching(conf); err != nil {
-		return nil, err
-	}
-	if err := c.parseGroup(conf); err != nil {
-		return nil, err
-	}
-	if err := c.parseBatching(conf); err != nil {
-		return nil, err
-	}
-	if err := c.parseOwn(conf); err != nil {
-		return nil, err
+	for _, parse := range []func(*service.ParsedConfig) error{
+		c.parseGroup, c.parseStart, c.parseTopics, c.parseIsolation, c.parseFetching,
+		c.parseBatching, c.parseOwn, c.parseTransaction,
+	} {
+		if err := parse(conf); err != nil {
+			return nil, err
+		}
 	}
 	return c, validate(c.opts)
 }
 
-func (c *inputConfig) parseTopics(conf *service.ParsedConfig) error {
-	items, err := conf.FieldStringList(fieldTopics)
-	if err != nil {
-		return err
-	}
-	regexpTopics, err := conf.FieldBool(fieldRegexpTopics)
-	if err != nil {
-		return err
-	}
-	if !regexpTopics {
-		items = splitList(items) // a comma may be part of an expression
-	}
-	if len(items) == 0 {
-		return fmt.Errorf("field %s: name at least one topic", fieldTopics)
-	}
-	c.topics = items
-	c.opts = append(c.opts, kgo.ConsumeTopics(items...))
-	if !regexpTopics {
-		return nil
-	}
-	c.opts = append(c.opts, kgo.ConsumeRegex())
-	for _, item := range items {
-		pattern, err := regexp.Compile(item)
-		if err != nil {
-			return fmt.Errorf("field %s: %w", fieldTopics, err)
-		}
-		c.topicPatterns = append(c.topicPatterns, pattern)
-	}
-	return nil
-}
-
-func (c *inputConfig) parseStart(conf *service.ParsedConfig) error {
-	start, err := conf.FieldString(fieldStartOffset)
-	if err != nil {
-		return err
-	}
-	offset := kgo.NewOffset().AtStart()
-	if c.fromEnd = start == "latest"; c.fromEnd {
-		offset = kgo.NewOffset().AtEnd()
-	}
+func (c *inputConfig) parseIsolation(conf *service.ParsedConfig) error {
 	isolation, err := conf.FieldString(fieldIsolation)
 	if err != nil {
 		return err
@@ -302,12 +209,7 @@ func (c *inputConfig) parseStart(conf *service.ParsedConfig) error {
 	if c.committedOnly = isolation == "read_committed"; c.committedOnly {
 		level = kgo.ReadCommitted()
 	}
-	// An offset that is gone (its records were deleted) goes on at the first
-	// record there is, whatever start_offset says: what exists is not lost.
-	c.opts = append(c.opts,
-		kgo.ConsumeStartOffset(offset),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(level))
+	c.opts = append(c.opts, kgo.FetchIsolationLevel(level))
 	return nil
 }
 
@@ -341,51 +243,6 @@ func (c *inputConfig) parseFetching(conf *service.ParsedConfig) error {
 		kgo.FetchMaxPartitionBytes(partitionBytes),
 		kgo.FetchMaxWait(wait),
 		kgo.Rack(rack))
-	return nil
-}
-
-func (c *inputConfig) parseGroup(conf *service.ParsedConfig) error {
-	var err error
-	if c.group, err = conf.FieldString(fieldConsumerGroup); err != nil || c.group == "" {
-		return err
-	}
-	commitPeriod, err := conf.FieldDuration(fieldCommitPeriod)
-	if err != nil {
-		return err
-	}
-	if commitPeriod < minCommitPeriod {
-		return fmt.Errorf("field %s: must be at least %v", fieldCommitPeriod, minCommitPeriod)
-	}
-	session, err := conf.FieldDuration(fieldSessionTimeout)
-	if err != nil {
-		return err
-	}
-	heartbeat, err := conf.FieldDuration(fieldHeartbeat)
-	if err != nil {
-		return err
-	}
-	if c.rebalanceTimeout, err = conf.FieldDuration(fieldRebalanceTimeout); err != nil {
-		return err
-	}
-	if heartbeat >= session {
-		return fmt.Errorf("field %s: must be below %s, at most a third of it", fieldHeartbeat, fieldSessionTimeout)
-	}
-	instance, err := conf.FieldString(fieldInstanceID)
-	if err != nil {
-		return err
-	}
-	if instance != "" {
-		c.opts = append(c.opts, kgo.InstanceID(instance))
-	}
-	c.opts = append(c.opts,
-		kgo.ConsumerGroup(c.group),
-		kgo.AutoCommitMarks(),
-		kgo.AutoCommitInterval(commitPeriod),
-		kgo.SessionTimeout(session),
-		kgo.HeartbeatInterval(heartbeat),
-		kgo.RebalanceTimeout(c.rebalanceTimeout),
-		kgo.BlockRebalanceOnPoll(),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()))
 	return nil
 }
 
@@ -446,6 +303,9 @@ func (c *inputConfig) parseOwn(conf *service.ParsedConfig) error {
 	}
 	if c.emitEnd && c.group != "" {
 		return errors.New("field " + fieldEmitEnd + ": only for followers; remove it, or " + fieldConsumerGroup)
+	}
+	if c.emitEnd && (c.partitions != nil || c.fromTime) {
+		return errors.New("field " + fieldEmitEnd + ": only for whole topics from their start or end; remove it, or the partitions in " + fieldTopics + " and " + fieldStartTimestamp)
 	}
 	if c.emitEnd {
 		// The last offset of a partition may be a transaction's marker.

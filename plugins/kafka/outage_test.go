@@ -112,7 +112,7 @@ func numbered(partition, from, to int) []string {
 
 func endOffset(t *testing.T, addr, topic string) int {
 	t.Helper()
-	i := &input{conf: &inputConfig{topics: []string{topic}}}
+	i := &input{conf: &inputConfig{subscription: subscription{topics: []string{topic}}}}
 	ends, err := i.listEnds(testContext(t), adminOf(t, addr))
 	if err != nil {
 		t.Fatal(err)

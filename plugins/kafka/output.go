@@ -23,6 +23,8 @@ const (
 	minMessageBytes = 1024
 	slowWrite       = 3 * time.Second
 	limitTimeout    = 2 * time.Second
+
+	defaultBatchLimit = 1_000_012 // bytes; of Kafka's Java client
 )
 
 func init() {
@@ -55,6 +57,7 @@ type output struct {
 	mu     sync.Mutex
 	client *kgo.Client
 	admin  *kadm.Client
+	id     string // of the cluster
 	closed bool
 
 	limits sync.Map // topic → topicLimit
@@ -87,7 +90,12 @@ func (o *output) Connect(ctx context.Context) error {
 		client.Close()
 		return err
 	}
-	o.client, o.admin = client, kadm.NewClient(client)
+	id, err := clusterID(ctx, client)
+	if err != nil {
+		client.Close()
+		return err
+	}
+	o.client, o.admin, o.id = client, kadm.NewClient(client), id
 	return nil
 }
 
@@ -155,7 +163,7 @@ func (o *output) WriteBatch(ctx context.Context, messages service.MessageBatch) 
 	if client == nil {
 		return service.ErrNotConnected
 	}
-	w := &write{output: o, client: client, messages: messages, records: make([]kgo.Record, len(messages))}
+	w := &write{output: o, plain: client, client: client, messages: messages, records: make([]kgo.Record, len(messages))}
 	for i, m := range messages {
 		if rejection := o.record(ctx, m, &w.records[i]); rejection != nil {
 			w.reject(i, rejection)
@@ -170,6 +178,16 @@ func (o *output) WriteBatch(ctx context.Context, messages service.MessageBatch) 
 		return nil // a nil *BatchError would be an error
 	}
 	return w.failed
+}
+
+// transactionOf returns the transaction that a message belongs to, or nil. One
+// of another cluster cannot hold what is written here.
+func (o *output) transactionOf(m *service.Message) *transaction {
+	t := transactionFrom(m)
+	if t == nil || t.cluster != o.id {
+		return nil
+	}
+	return t
 }
 
 // record makes the record of a message.
@@ -202,7 +220,7 @@ func (o *output) record(ctx context.Context, m *service.Message, r *kgo.Record) 
 			r.Key = key
 		}
 	}
-	if rejection := o.placeRecord(m, r); rejection != nil {
+	if rejection := o.placeRecord(ctx, m, r); rejection != nil {
 		return rejection
 	}
 	if o.conf.headers != nil {
@@ -218,6 +236,11 @@ func (o *output) record(ctx context.Context, m *service.Message, r *kgo.Record) 
 		slices.SortFunc(r.Headers, func(x, y kgo.RecordHeader) int { return strings.Compare(x.Key, y.Key) })
 	}
 	o.learnLimit(ctx, r.Topic)
+	if transactors.Load() > 0 {
+		if t := o.transactionOf(m); t != nil {
+			t.limits.Store(r.Topic, o.limit(r.Topic))
+		}
+	}
 	if size, limit := recordBytes(r), int(o.limit(r.Topic)); size > limit {
 		return message.Rejectf(component, "record of %d bytes is over the limit of %d bytes of topic %q; raise the topic's max.message.bytes and the field %s", size, limit, r.Topic, fieldMaxMessageBytes)
 	}
@@ -225,7 +248,7 @@ func (o *output) record(ctx context.Context, m *service.Message, r *kgo.Record) 
 }
 
 // placeRecord sets partition and timestamp where they are configured.
-func (o *output) placeRecord(m *service.Message, r *kgo.Record) *message.Rejection {
+func (o *output) placeRecord(ctx context.Context, m *service.Message, r *kgo.Record) *message.Rejection {
 	if o.conf.partition != nil {
 		text, err := o.conf.partition.TryString(m)
 		if err != nil {
@@ -236,6 +259,7 @@ func (o *output) placeRecord(m *service.Message, r *kgo.Record) *message.Rejecti
 			return message.Rejectf(component, "field %s: %q is not a partition number", fieldPartition, text)
 		}
 		r.Partition = int32(partition)
+		r.Context = context.WithValue(ctx, chosenPartition{}, true)
 	}
 	if o.conf.timestamp != nil {
 		text, err := o.conf.timestamp.TryString(m)

@@ -52,7 +52,7 @@ Messages of one batch with the same key are written in the order of the batch. I
 
 A message with the metadata `+"`kafka_tombstone`"+` set to `+"`true`"+` is written with a null value, which deletes its key from a compacted topic.`).
 		Fields(outputFields()...).
-		LintRule(`root = match {
+		LintRule(`root = match {`+connectionLints+`
   this.partitioner == "manual" && this.partition.or("") == "" => "field partition is required when partitioner is manual",
   this.partitioner != "manual" && this.partition.or("") != "" => "field partition needs partitioner: manual",
   this.idempotent_write.or(true) && this.acks.or("all") != "all" => "field acks must be all when idempotent_write is true",
@@ -75,7 +75,7 @@ output:
 }
 
 func outputFields() []*service.ConfigField {
-	return slices.Concat(clientFields(), recordFields(), writeFields())
+	return slices.Concat(connectionFields(), recordFields(), writeFields())
 }
 
 func recordFields() []*service.ConfigField {
@@ -131,8 +131,7 @@ func writeFields() []*service.ConfigField {
 
 // outputConfig is what an output was configured with.
 type outputConfig struct {
-	opts            []kgo.Opt
-	seeds           []string
+	connection
 	topic           *service.InterpolatedString
 	key             *service.InterpolatedString
 	partition       *service.InterpolatedString
@@ -144,7 +143,7 @@ type outputConfig struct {
 func parseOutput(conf *service.ParsedConfig) (*outputConfig, error) {
 	c := &outputConfig{}
 	var err error
-	if c.opts, c.seeds, err = clientOptions(conf); err != nil {
+	if c.connection, err = parseConnection(conf); err != nil {
 		return nil, err
 	}
 	if err := c.parseRecord(conf); err != nil {

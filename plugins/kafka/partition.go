@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -47,6 +48,15 @@ type batch struct {
 	first    int64
 	attempts int
 	out      bool // the pipeline has it
+	txn      *transaction
+}
+
+// context is what the messages of the batch have in common.
+func (b *batch) context() context.Context {
+	if b.txn == nil {
+		return context.Background()
+	}
+	return context.WithValue(context.Background(), transactionKey{}, b.txn)
 }
 
 func newPartition(tp topicPartition) *partition {

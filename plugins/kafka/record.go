@@ -37,12 +37,11 @@ func (c *inputConfig) wanted(r *kgo.Record) bool {
 	return eventType.Type != gjson.String || c.eventTypes[eventType.Str] || !gjson.ValidBytes(r.Value)
 }
 
-// messages makes the messages of a batch, each with its origin. end is the
-// high watermark.
-func (c *inputConfig) messages(p *partition, records []*kgo.Record, end int64) service.MessageBatch {
+// messages makes the messages of a batch, each with its origin, in contexts
+// within ctx. end is the high watermark.
+func (c *inputConfig) messages(ctx context.Context, p *partition, records []*kgo.Record, end int64) service.MessageBatch {
 	origins := make([]message.Origin, len(records))
 	messages := make(service.MessageBatch, len(records))
-	ctx := context.Background()
 	for i, r := range records {
 		if r == p.endMarker {
 			messages[i] = endMessage(p)

@@ -18,7 +18,8 @@ import (
 // write is one call of WriteBatch.
 type write struct {
 	*output
-	client   *kgo.Client
+	plain    *kgo.Client // the output's own
+	client   *kgo.Client // the one that writes now
 	messages service.MessageBatch
 	records  []kgo.Record
 	pending  []int // indexes of records that are not written yet, in order
@@ -28,8 +29,32 @@ type write struct {
 // recordErrors says which records were not written, and why.
 type recordErrors map[*kgo.Record]error
 
-// run writes until nothing is pending, or ctx ends.
+// run writes until nothing is pending, or ctx ends: what was read in a
+// transaction into it, the rest by the output's own client.
 func (w *write) run(ctx context.Context) error {
+	if transactors.Load() == 0 {
+		return w.runPlain(ctx)
+	}
+	var plain []int
+	byTransaction := map[*transaction][]int{}
+	for _, i := range w.pending {
+		if t := w.transactionOf(w.messages[i]); t != nil {
+			byTransaction[t] = append(byTransaction[t], i)
+		} else {
+			plain = append(plain, i)
+		}
+	}
+	for t, pending := range byTransaction {
+		w.pending, w.client = pending, t.session.Client()
+		if err := w.writeInTransaction(ctx, t); err != nil {
+			return err
+		}
+	}
+	w.pending, w.client = plain, w.plain
+	return w.runPlain(ctx)
+}
+
+func (w *write) runPlain(ctx context.Context) error {
 	single := false
 	for tries := 0; len(w.pending) > 0; tries++ {
 		if tries > 0 {
