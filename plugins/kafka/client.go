@@ -255,8 +255,8 @@ func awaitBrokers(ctx context.Context, client *kgo.Client, seeds []string, log *
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if repeat.pass(err.Error(), time.Now()) {
-			log.Errorf("Kafka does not answer at %s: %v; trying again until it does", strings.Join(seeds, ", "), err)
+		if reason := explain(err); repeat.pass(reason, time.Now()) {
+			log.Errorf("Kafka does not answer at %s: %s; trying again until it does", strings.Join(seeds, ", "), reason)
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return err
@@ -302,11 +302,13 @@ func (f *repeatFilter) used() bool {
 }
 
 // connectionLog tells when a broker cannot be reached, and when it can again.
-// franz-go retries by itself and silently.
+// franz-go retries by itself and silently. Of the time before the first
+// connection awaitBrokers tells.
 type connectionLog struct {
-	log    *service.Logger
-	mu     sync.Mutex
-	failed map[string]time.Time // by address: when it was last told
+	log       *service.Logger
+	mu        sync.Mutex
+	connected bool
+	failed    map[string]time.Time // by address: when it was last told
 }
 
 func newConnectionLog(log *service.Logger) *connectionLog {
@@ -324,7 +326,11 @@ func (c *connectionLog) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration
 	last, known := c.failed[address]
 	switch {
 	case err == nil:
+		c.connected = true
 		delete(c.failed, address)
+	case !c.connected:
+		c.mu.Unlock()
+		return
 	case !known || now.Sub(last) >= repeatLogPeriod:
 		c.failed[address] = now
 	}
@@ -333,6 +339,6 @@ func (c *connectionLog) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration
 	case err == nil && known:
 		c.log.Infof("Kafka broker %s is connected again", address)
 	case err != nil && (!known || now.Sub(last) >= repeatLogPeriod):
-		c.log.Warnf("Kafka broker %s cannot be reached: %v; trying again until it can", address, err)
+		c.log.Warnf("Kafka broker %s cannot be reached: %s; trying again until it can", address, explain(err))
 	}
 }

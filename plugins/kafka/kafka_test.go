@@ -24,10 +24,17 @@ const testTimeout = 60 * time.Second
 // binary runs as, in the child of a test that kills it.
 const childBroker = "KAFKA_TEST_CHILD_BROKER"
 
+// afterTests are called when all tests are done.
+var afterTests []func()
+
 func TestMain(m *testing.M) {
 	dir, address, child := strings.Cut(os.Getenv(childBroker), "|")
 	if !child {
-		os.Exit(m.Run())
+		code := m.Run()
+		for _, f := range afterTests {
+			f()
+		}
+		os.Exit(code)
 	}
 	b, err := broker.Open(broker.Config{
 		Dir: dir, Address: address,
