@@ -4,8 +4,8 @@ package config
 
 import "embed"
 
-// Files are the service's configuration, the profiles, and the fixtures of the
-// test profile.
+// Files are the service's configuration, the profiles, the tables of Cassandra,
+// the index template of Elasticsearch, and the fixtures of the test profile.
 //
-//go:embed *.yaml fixtures
+//go:embed *.yaml *.cql elasticsearch/*.json fixtures
 var Files embed.FS

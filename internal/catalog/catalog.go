@@ -2,9 +2,11 @@
 package catalog
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
@@ -13,8 +15,10 @@ import (
 // Catalog finds movies by id. It is safe for concurrent use; Reload swaps its
 // content as a whole.
 type Catalog struct {
-	source string
+	source Source
 	movies atomic.Pointer[map[int64]entry]
+	ready  chan struct{} // closed when there is content
+	once   sync.Once
 }
 
 type entry struct {
@@ -23,22 +27,57 @@ type entry struct {
 	json  []byte // `"title":"…","genres":["…"]`
 }
 
-// Open reads the movies at source: a MovieLens folder, archive or movie file.
-func Open(source string) (*Catalog, error) {
-	c := &Catalog{source: source}
-	if err := c.Reload(); err != nil {
-		return nil, err
+// Source is where movies and their links come from. A rating store that keeps
+// movies too is one.
+type Source interface {
+	Movies(ctx context.Context) ([]ratings.Movie, error)
+	Links(ctx context.Context) ([]ratings.Link, error)
+}
+
+// Open reads the movies at path: a MovieLens folder, archive or movie file.
+func Open(path string) (*Catalog, error) {
+	c := New(files(path))
+	return c, c.Reload(context.Background())
+}
+
+// New returns a catalog without content: until Reload has succeeded once, Wait
+// does not return.
+func New(source Source) *Catalog {
+	c := &Catalog{source: source, ready: make(chan struct{})}
+	c.movies.Store(&map[int64]entry{})
+	return c
+}
+
+// Ready says whether the catalog has content.
+func (c *Catalog) Ready() bool {
+	select {
+	case <-c.ready:
+		return true
+	default:
+		return false
 	}
-	return c, nil
+}
+
+// Wait returns when the catalog has content, or when ctx ends.
+func (c *Catalog) Wait(ctx context.Context) error {
+	if c.Ready() {
+		return nil
+	}
+	select {
+	case <-c.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Reload reads the source again. If that fails the old content stays.
-func (c *Catalog) Reload() error {
-	movies, err := ratings.ReadMovies(c.source)
+func (c *Catalog) Reload(ctx context.Context) error {
+	movies, err := c.source.Movies(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the movie catalog: %w", err)
 	}
-	links, err := readLinks(c.source)
+	links, err := c.source.Links(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the movie catalog: %w", err)
 	}
@@ -55,8 +94,16 @@ func (c *Catalog) Reload() error {
 		entries[movie.ID] = entry{movie, linked[movie.ID], fragment}
 	}
 	c.movies.Store(&entries)
+	c.once.Do(func() { close(c.ready) })
 	return nil
 }
+
+// files is a MovieLens folder, archive or movie file.
+type files string
+
+func (f files) Movies(context.Context) ([]ratings.Movie, error) { return ratings.ReadMovies(string(f)) }
+
+func (f files) Links(context.Context) ([]ratings.Link, error) { return readLinks(string(f)) }
 
 // readLinks reads the links beside the movies; there may be none.
 func readLinks(source string) ([]ratings.Link, error) {

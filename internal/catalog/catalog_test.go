@@ -49,14 +49,14 @@ func TestAReloadThatFailsKeepsTheOldContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, path, "movieId,title\nx")
-	if err := c.Reload(); err == nil || !strings.Contains(err.Error(), "movies.csv") {
+	if err := c.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "movies.csv") {
 		t.Errorf("got %v", err)
 	}
 	if movie, known := c.Movie(1); !known || movie.Title != "One" {
 		t.Errorf("got %+v", movie)
 	}
 	write(t, path, "movieId,title,genres\n1,Uno,Drama\n2,Due,Drama\n")
-	if err := c.Reload(); err != nil || c.Len() != 2 {
+	if err := c.Reload(t.Context()); err != nil || c.Len() != 2 {
 		t.Errorf("%d movies, %v", c.Len(), err)
 	}
 }

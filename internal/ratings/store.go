@@ -22,9 +22,11 @@ type Store interface {
 	// History returns one user's current ratings in the order of movie ids.
 	History(ctx context.Context, user int64) ([]Rating, error)
 
-	// Revision is a number that grows by one for every rating written (new,
-	// newer or taken back); rewriting what is there does not count. It
-	// survives restarts.
+	// Revision is a number that grows by at least one for every rating
+	// written (new, newer or taken back), and when a user with ratings is
+	// forgotten. A store may also count rewrites, of what is there already or
+	// is older, where telling them apart would need a read before each write;
+	// its documentation says so. It never shrinks, and survives restarts.
 	Revision(ctx context.Context) (int64, error)
 }
 

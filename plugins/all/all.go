@@ -4,8 +4,10 @@ package all
 
 import (
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/als"
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/cassandra"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/dashboard"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/deadletter"
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/elasticsearch"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/kafka"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/movies"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/ratings"

@@ -21,19 +21,20 @@ func clusterSpec() *service.ConfigSpec {
 A resource for the inputs and outputs `+"`kafka_franz` and `redpanda`"+`: their field `+"`cluster`"+` names it. So the same pipelines run against a broker on
 this machine and against a cluster with TLS and passwords: only the resource differs. It opens no connection itself, and cannot be read or written as a cache.`).
 		Fields(clientFields()...).
+		Field(topicsField()).
 		LintRule(`root = if this.seed_brokers.or([]).length() == 0 { "field seed_brokers: name at least one broker, as host:port" }`).
 		Example("A cluster with TLS and a password", "Every pipeline that says `cluster: kafka` uses it.", `
 cache_resources:
   - label: kafka
     kafka_cluster:
-      seed_brokers: ["${KAFKA_BROKERS}"]
+      seed_brokers: ["${KAFKA_BROKERS:127.0.0.1:9092}"]
       tls:
         enabled: true
-        root_cas_file: "${KAFKA_CA}"
+        root_cas_file: "${KAFKA_CA:}"
       sasl:
         - mechanism: SCRAM-SHA-512
-          username: "${KAFKA_USER}"
-          password: "${KAFKA_PASSWORD}"
+          username: "${KAFKA_USER:}"
+          password: "${KAFKA_PASSWORD:}"
 
 input:
   kafka_franz:
@@ -46,24 +47,49 @@ input:
 func init() {
 	service.MustRegisterCache("kafka_cluster", clusterSpec(),
 		func(conf *service.ParsedConfig, mgr *service.Resources) (service.Cache, error) {
-			c, err := clientOptions(conf)
+			cluster, err := parseCluster(conf)
 			if err != nil {
 				return nil, err
 			}
-			if err := validate(c.opts); err != nil {
-				return nil, err
-			}
-			mgr.SetGeneric(ClusterKey{Label: mgr.Label()}, &Cluster{c})
+			mgr.SetGeneric(ClusterKey{Label: mgr.Label()}, cluster)
 			return clusterCache{}, nil
 		})
+}
+
+func parseCluster(conf *service.ParsedConfig) (*Cluster, error) {
+	c, err := clientOptions(conf)
+	if err != nil {
+		return nil, err
+	}
+	if err := validate(c.opts); err != nil {
+		return nil, err
+	}
+	topics, err := parseTopicSpecs(conf)
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{connection: c, Topics: topics}, nil
+}
+
+// ParseCluster reads the fields of a kafka_cluster resource.
+func ParseCluster(yaml string) (*Cluster, error) {
+	conf, err := clusterSpec().ParseYAML(yaml, nil)
+	if err != nil {
+		return nil, err
+	}
+	return parseCluster(conf)
 }
 
 // ClusterKey is the key of a *Cluster among the generic values of a Benthos
 // resource manager; Label is the label of the resource.
 type ClusterKey struct{ Label string }
 
-// Cluster is how to reach a Kafka cluster. It is immutable.
-type Cluster struct{ connection }
+// Cluster is how to reach a Kafka cluster, and the topics it shall have. It is
+// immutable.
+type Cluster struct {
+	connection
+	Topics []TopicSpec
+}
 
 // Seeds returns the addresses that the cluster is found by, as host:port.
 func (c *Cluster) Seeds() []string { return slices.Clone(c.seeds) }

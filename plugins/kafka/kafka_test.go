@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 	_ "github.com/redpanda-data/benthos/v4/public/components/pure"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/broker"
@@ -122,6 +124,9 @@ func readTopic(t testing.TB, addr, topic string, n int) []*kgo.Record {
 func committed(t testing.TB, addr, group, topic string, partition int32) int64 {
 	t.Helper()
 	offsets, err := kadm.NewClient(newClient(t, addr)).FetchOffsets(testContext(t), group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return -1
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

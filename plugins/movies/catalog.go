@@ -12,10 +12,12 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/catalog"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
 const (
 	catalogFieldSource = "source"
+	catalogFieldStore  = "store"
 	catalogFieldReload = "reload"
 )
 
@@ -26,15 +28,31 @@ func catalogSpec() *service.ConfigSpec {
 		Summary("The movies by id: titles and genres, held in memory.").
 		Description("A resource for movie_enrich. Read as a cache, it gives a movie's title, genres, imdb_id and tmdb_id as JSON by its id; it cannot be written.").
 		Field(service.NewStringField(catalogFieldSource).
-			Description("A MovieLens folder, archive (zip, gz) or movie file (movies.csv, movies.dat, u.item).")).
+			Description("A MovieLens folder, archive (zip, gz) or movie file (movies.csv, movies.dat, u.item).").
+			Default("").Example("./ml-latest-small")).
+		Field(service.NewStringField(catalogFieldStore).
+			Description("Instead of `source`: the label of a rating store that keeps movies too, such as `cassandra_ratings` with its tables movies and links. While it is away at the start, what needs movies waits.").
+			Default("").Example("rating_store")).
 		Field(service.NewDurationField(catalogFieldReload).
 			Description("How often the source is read again; 0s means never. If that fails the old content stays and the log says so.").
 			Default("0s").Advanced()).
+		LintRule(`root = if (this.source.or("") == "") == (this.store.or("") == "") { "give either source, a MovieLens folder or file, or store, the label of a rating store with movies" }`).
 		Example("Titles from a MovieLens folder", "", `
 cache_resources:
   - label: catalog
     movie_catalog:
       source: ./ml-latest-small
+`).
+		Example("Titles from Cassandra", "From the tables movies and links of the keyspace that also has the ratings, read again every ten minutes.", `
+cache_resources:
+  - label: rating_store
+    cassandra_ratings:
+      addresses: [127.0.0.1:9042]
+      keyspace: recsys
+  - label: catalog
+    movie_catalog:
+      store: rating_store
+      reload: 10m
 `)
 }
 
@@ -54,28 +72,52 @@ type catalogCache struct {
 }
 
 func newCatalogCache(conf *service.ParsedConfig, mgr *service.Resources) (*catalogCache, error) {
-	source, err := conf.FieldString(catalogFieldSource)
-	if err != nil {
-		return nil, err
-	}
 	reload, err := conf.FieldDuration(catalogFieldReload)
 	if err != nil {
 		return nil, err
 	}
-	movies, err := catalog.Open(source)
+	movies, err := openCatalog(conf, mgr)
 	if err != nil {
 		return nil, err
 	}
 	mgr.SetGeneric(catalog.Key{Label: mgr.Label()}, movies)
 	ctx, stop := context.WithCancel(context.Background())
 	c := &catalogCache{catalog: movies, log: mgr.Logger(), stop: stop, stopped: make(chan struct{})}
-	go c.reload(ctx, reload)
+	go c.run(ctx, reload)
 	return c, nil
 }
 
-func (c *catalogCache) reload(ctx context.Context, every time.Duration) {
+func openCatalog(conf *service.ParsedConfig, mgr *service.Resources) (*catalog.Catalog, error) {
+	path, err := conf.FieldString(catalogFieldSource)
+	if err != nil {
+		return nil, err
+	}
+	label, err := conf.FieldString(catalogFieldStore)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case (path == "") == (label == ""):
+		return nil, fmt.Errorf("give either %s, a MovieLens folder or file, or %s, the label of a rating store with movies", catalogFieldSource, catalogFieldStore)
+	case path != "":
+		return catalog.Open(path)
+	}
+	if err := mgr.AccessCache(context.Background(), label, func(service.Cache) {}); err != nil {
+		return nil, fmt.Errorf("opening rating store %q: %w", label, err)
+	}
+	value, _ := mgr.GetGeneric(ratings.StoreKey{Label: label})
+	source, ok := value.(catalog.Source)
+	if !ok {
+		return nil, fmt.Errorf("resource %q keeps no movies; give the label of a cassandra_ratings resource, or the field %s", label, catalogFieldSource)
+	}
+	return catalog.New(source), nil
+}
+
+// run reads the movies until there are some, and then every so often.
+func (c *catalogCache) run(ctx context.Context, every time.Duration) {
 	defer close(c.stopped)
-	if every <= 0 {
+	c.awaitFirst(ctx)
+	if every <= 0 || ctx.Err() != nil {
 		return
 	}
 	ticker := time.NewTicker(every)
@@ -85,14 +127,44 @@ func (c *catalogCache) reload(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := c.catalog.Reload(); err != nil {
+			if err := c.catalog.Reload(ctx); err != nil && ctx.Err() == nil {
 				c.log.Errorf("The movie catalog stays as it was: %v", err)
 			}
 		}
 	}
 }
 
-func (c *catalogCache) Get(_ context.Context, key string) ([]byte, error) {
+// awaitFirst reads a source that is not a file until it has been read once.
+func (c *catalogCache) awaitFirst(ctx context.Context) {
+	if c.catalog.Ready() {
+		return
+	}
+	told := time.Time{}
+	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
+		err := c.catalog.Reload(ctx)
+		if err == nil && c.catalog.Len() == 0 {
+			c.log.Warn("The movie catalog is empty, so titles will be; fill its tables with `recsys-benthos load`")
+			return
+		}
+		if err == nil {
+			c.log.Infof("The movie catalog has %d movies", c.catalog.Len())
+			return
+		}
+		if time.Since(told) > time.Minute && ctx.Err() == nil {
+			told = time.Now()
+			c.log.Errorf("There is no movie catalog yet: %v; trying again until there is", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (c *catalogCache) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := c.catalog.Wait(ctx); err != nil {
+		return nil, err
+	}
 	id, err := strconv.ParseInt(key, 10, 64)
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a movie id", key)

@@ -19,7 +19,7 @@ func enrichSpec() *service.ConfigSpec {
 		Version("0.1.0").
 		Categories("Recommending").
 		Summary("Adds title and genres to messages that name a movie.").
-		Description("The message must be a JSON object with a movie_id. A movie that is not in the catalog gets an empty title and no genres. Messages that already carry an error are left alone.").
+		Description("The message must be a JSON object with a movie_id. A movie that is not in the catalog gets an empty title and no genres. While the catalog has never been read, because its store is away, messages wait. Messages that already carry an error are left alone.").
 		Field(service.NewStringField(enrichFieldCatalog).
 			Description("The label of the movie_catalog resource.").
 			Default("catalog")).
@@ -75,9 +75,12 @@ func (e *enricher) catalog() (*catalog.Catalog, error) {
 	return movies, nil
 }
 
-func (e *enricher) ProcessBatch(_ context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
+func (e *enricher) ProcessBatch(ctx context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
 	movies, err := e.catalog()
 	if err != nil {
+		return nil, err
+	}
+	if err := movies.Wait(ctx); err != nil {
 		return nil, err
 	}
 	for _, msg := range batch {

@@ -29,7 +29,7 @@ var errFailed = errors.New("failed")
 func Main(args ...string) int {
 	boundMemory()
 	code, err := runCLI(args, upCommand(), brokerCommand(), initCommand(), trainCommand(), evalCommand(),
-		modelsCommand(), predictCommand(), recommendCommand(), healthCommand())
+		modelsCommand(), predictCommand(), recommendCommand(), healthCommand(), setupCommand(), loadCommand())
 	if err != nil {
 		if !errors.Is(err, errFailed) {
 			fmt.Fprintln(os.Stderr, "recsys-benthos:", err)

@@ -1,0 +1,85 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+
+	"github.com/urfave/cli/v2"
+	"gopkg.in/yaml.v3"
+
+	"github.com/recsys-benthos/recsys-benthos/config"
+)
+
+const defaultProfile = "config/cluster.yaml"
+
+func profileFlag() cli.Flag {
+	return &cli.StringFlag{Name: "profile", Aliases: []string{"r"}, Usage: "profile whose servers are meant", Value: defaultProfile}
+}
+
+// profile is what a profile such as config/cluster.yaml says of its resources.
+type profile struct {
+	path      string
+	resources map[string]yaml.Node // by plugin: the fields of the first resource of it
+}
+
+// readProfile reads a profile with its variables filled in. The default one is
+// in the binary too.
+func readProfile(path string) (*profile, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && path == defaultProfile {
+		data, err = fs.ReadFile(config.Files, "cluster.yaml")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the profile: %w", err)
+	}
+	var file map[string]yaml.Node
+	if err := yaml.Unmarshal(fillVariables(data, os.LookupEnv), &file); err != nil {
+		return nil, fmt.Errorf("reading the profile %s: %w", path, err)
+	}
+	p := &profile{path: path, resources: map[string]yaml.Node{}}
+	for _, section := range []string{"cache_resources", "output_resources"} {
+		var resources []map[string]yaml.Node
+		node := file[section]
+		if err := node.Decode(&resources); err != nil {
+			return nil, fmt.Errorf("reading %s of the profile %s: %w", section, path, err)
+		}
+		for _, resource := range resources {
+			for plugin, fields := range resource {
+				if _, known := p.resources[plugin]; !known {
+					p.resources[plugin] = fields
+				}
+			}
+		}
+	}
+	return p, nil
+}
+
+// fields returns the fields of the profile's resource of the given plugin as
+// YAML, and whether it has one.
+func (p *profile) fields(plugin string) (text string, ok bool, err error) {
+	node, ok := p.resources[plugin]
+	if !ok {
+		return "", false, nil
+	}
+	data, err := yaml.Marshal(&node)
+	if err != nil {
+		return "", false, fmt.Errorf("reading %s of the profile %s: %w", plugin, p.path, err)
+	}
+	return string(data), true, nil
+}
+
+// variable is ${NAME} or ${NAME:default}, as in Benthos.
+var variable = regexp.MustCompile(`\$\{([A-Za-z0-9_]+)(:([^{}]*))?\}`)
+
+func fillVariables(data []byte, lookup func(string) (string, bool)) []byte {
+	return variable.ReplaceAllFunc(data, func(match []byte) []byte {
+		parts := variable.FindSubmatch(match)
+		if value, ok := lookup(string(parts[1])); ok && value != "" {
+			return []byte(value)
+		}
+		return parts[3]
+	})
+}
