@@ -27,7 +27,6 @@ var errFailed = errors.New("failed")
 // Main runs the command line and returns the exit code: 0 for success, 1 for
 // failure.
 func Main(args ...string) int {
-	boundMemory()
 	code, err := runCLI(args, upCommand(), brokerCommand(), initCommand(), trainCommand(), evalCommand(),
 		modelsCommand(), predictCommand(), recommendCommand(), healthCommand(), setupCommand(), loadCommand())
 	if err != nil {
@@ -65,7 +64,7 @@ func schema() *service.ConfigSchema {
 }
 
 // boundMemory has the garbage collector work harder before memory passes what
-// the embedded profile promises (GOMEMLIMIT takes precedence).
+// `up` promises (GOMEMLIMIT takes precedence). Other commands may need more.
 func boundMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(220 << 20)

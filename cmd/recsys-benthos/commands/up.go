@@ -46,6 +46,7 @@ In a folder that has pipelines/ and config/ (see init) those are run, else the o
 			&cli.BoolFlag{Name: "json", Usage: "progress and summary as JSON lines"},
 		},
 		Action: func(c *cli.Context) error {
+			boundMemory()
 			if err := noArguments(c); err != nil {
 				return err
 			}
