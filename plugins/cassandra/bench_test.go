@@ -86,8 +86,8 @@ func benchByHand(b *testing.B, users, concurrency int) {
 	b.ReportMetric(float64(b.N)*2000/b.Elapsed().Seconds(), "rows/s")
 }
 
-func BenchmarkHandWrittenHistories8(b *testing.B) { benchByHand(b, 20, 8) }
-func BenchmarkHandWrittenStream256(b *testing.B)  { benchByHand(b, 1500, 256) }
+func BenchmarkHandWrittenAsyncHistories(b *testing.B) { benchByHand(b, 20, 8) }
+func BenchmarkHandWrittenAsyncStream(b *testing.B)  { benchByHand(b, 1500, 256) }
 
 // scanned is the table of the scan benchmarks.
 var scanned struct {

@@ -299,3 +299,60 @@ func checkConnectSays(t *testing.T, yaml, want string) {
 		t.Errorf("%d lines, want one", n)
 	}
 }
+
+func TestRealKafkaGetsTheTopicsItLacks(t *testing.T) {
+	addr := realBrokers(t, nil)
+	yaml := func(partitions int, rest string) string {
+		return fmt.Sprintf("seed_brokers: [%s]\ntopics:\n  - {name: made, partitions: %d, replication_factor: 1, retention: 1h%s}\n", addr, partitions, rest)
+	}
+	setup := func(yaml string, dryRun bool) (lines []string) {
+		t.Helper()
+		c, err := ParseCluster(yaml)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := SetupTopics(testContext(t), c, dryRun, func(line string) { lines = append(lines, line) }); err != nil {
+			t.Fatal(err)
+		}
+		return lines
+	}
+	check := func(yaml string, session time.Duration) string {
+		t.Helper()
+		c, err := ParseCluster(yaml)
+		if err != nil {
+			t.Fatal(err)
+		}
+		problems, err := CheckTopics(testContext(t), c, session)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(problems)
+	}
+	if text := check(yaml(2, ""), 0); !strings.Contains(text, "there is no such topic") {
+		t.Errorf("before: %s", text)
+	}
+	for _, dryRun := range []bool{true, false} {
+		if lines := setup(yaml(2, ""), dryRun); len(lines) != 1 || !strings.Contains(lines[0], "topic made: 2 partitions") {
+			t.Errorf("dry run %v: %q", dryRun, lines)
+		}
+	}
+	until(t, "the topic", func() bool { return check(yaml(2, ""), 10*time.Second) == "[]" })
+	if lines := setup(yaml(2, ""), false); len(lines) != 0 {
+		t.Errorf("again: %q", lines)
+	}
+	for name, c := range map[string]struct {
+		yaml    string
+		session time.Duration
+		want    string
+	}{
+		"too few partitions":  {yaml(4, ""), 0, "has 2 partitions, want 4"},
+		"grown partitions":    {yaml(1, ""), 0, "if it grew under keyed records"},
+		"another clean-up":    {yaml(2, ", compact: true"), 0, "cleanup.policy is delete, want compact"},
+		"another limit":       {yaml(2, ", config: {max.message.bytes: '77777'}"), 0, "want 77777"},
+		"too short a session": {yaml(2, ""), 100 * time.Millisecond, "group.min.session.timeout.ms is 1s"},
+	} {
+		if text := check(c.yaml, c.session); !strings.Contains(text, c.want) {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}

@@ -194,6 +194,7 @@ type Problem struct {
 	Where string // topic events
 	What  string
 	Mend  string
+	Fatal bool // a pipeline cannot work
 }
 
 // CheckTopics says what of the topics of c, and of the brokers' limits for
@@ -218,11 +219,11 @@ func CheckTopics(ctx context.Context, c *Cluster, session time.Duration) ([]Prob
 	for _, t := range c.Topics {
 		detail, ok := details[t.Name]
 		if !ok || errors.Is(detail.Err, kerr.UnknownTopicOrPartition) {
-			problems = append(problems, Problem{"topic " + t.Name, "there is no such topic", "recsys-benthos setup"})
+			problems = append(problems, Problem{"topic " + t.Name, "there is no such topic", "recsys-benthos setup", true})
 			continue
 		}
 		if detail.Err != nil {
-			problems = append(problems, Problem{"topic " + t.Name, detail.Err.Error(), "the right DESCRIBE on the topic for this user"})
+			problems = append(problems, Problem{"topic " + t.Name, detail.Err.Error(), "the right DESCRIBE on the topic for this user", true})
 			continue
 		}
 		problems = append(problems, t.compare(detail)...)
@@ -242,14 +243,14 @@ func (t TopicSpec) compare(detail kadm.TopicDetail) []Problem {
 	switch n := len(detail.Partitions); {
 	case n < t.Partitions:
 		problems = append(problems, Problem{where, fmt.Sprintf("has %d partitions, want %d: no more than %d processes share its work", n, t.Partitions, n),
-			fmt.Sprintf("partitions: %d in the profile; or, while the topic is empty, kafka-topics.sh --alter --partitions %d (later it moves users to other partitions, and breaks their order)", n, t.Partitions)})
+			fmt.Sprintf("partitions: %d in the profile; or, while the topic is empty, kafka-topics.sh --alter --partitions %d (later it moves users to other partitions, and breaks their order)", n, t.Partitions), false})
 	case n > t.Partitions:
 		problems = append(problems, Problem{where, fmt.Sprintf("has %d partitions, want %d: if it grew under keyed records, older records of a user may be in another partition than newer ones, out of order", n, t.Partitions),
-			fmt.Sprintf("partitions: %d in the profile, once the older records have been read by all groups", n)})
+			fmt.Sprintf("partitions: %d in the profile, once the older records have been read by all groups", n), false})
 	}
 	if n := detail.Partitions.NumReplicas(); n < t.Replication {
 		problems = append(problems, Problem{where, fmt.Sprintf("has %d copies of each partition, want %d: it may be away while a broker is", n, t.Replication),
-			"kafka-reassign-partitions.sh with more replicas, or replication_factor in the profile"})
+			"kafka-reassign-partitions.sh with more replicas, or replication_factor in the profile", false})
 	}
 	return problems
 }
@@ -274,7 +275,7 @@ func (t TopicSpec) compareConfig(configs kadm.ResourceConfigs) []Problem {
 		if value, known := found[key]; known && value != t.Config[key] {
 			problems = append(problems, Problem{
 				"topic " + t.Name, fmt.Sprintf("%s is %s, want %s", key, value, t.Config[key]),
-				fmt.Sprintf("kafka-configs.sh --alter --topic %s --add-config %s=%s", t.Name, key, t.Config[key]),
+				fmt.Sprintf("kafka-configs.sh --alter --topic %s --add-config %s=%s", t.Name, key, t.Config[key]), false,
 			})
 		}
 	}
@@ -304,7 +305,7 @@ func checkSession(ctx context.Context, admin *kadm.Client, session time.Duration
 				if err == nil && (below || above) {
 					return []Problem{{
 						fmt.Sprintf("broker %d", broker.NodeID), fmt.Sprintf("%s is %s: consumers with a session_timeout of %v cannot join their group", config.Key, limit, session),
-						fmt.Sprintf("RECSYS_SESSION_TIMEOUT=%v, or the broker's setting", limit),
+						fmt.Sprintf("RECSYS_SESSION_TIMEOUT=%v, or the broker's setting", limit), true,
 					}}
 				}
 			}

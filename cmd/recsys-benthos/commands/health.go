@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -13,12 +15,15 @@ func healthCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "health",
 		Usage: "Ask a running instance whether it is ready (exit code 0)",
-		Description: `Asks the admin server, as a container's health check does.
+		Description: `Asks the admin server, as a container's health check does. With --check it also asks the servers of a profile whether
+they have what the pipelines need: what stops a pipeline (a topic or table that is missing) is not ready, the rest is a warning.
 
   recsys-benthos health
-  recsys-benthos health --admin 127.0.0.1:4196`,
+  recsys-benthos health --admin 127.0.0.1:4196 --check --profile config/cluster.yaml`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "admin", Usage: "address of the admin server", Value: "127.0.0.1:4196", EnvVars: []string{"RECSYS_ADMIN"}},
+			&cli.BoolFlag{Name: "check", Usage: "ask the profile's servers too"},
+			profileFlag(), sessionFlag(),
 			&cli.DurationFlag{Name: "timeout", Usage: "how long to wait for the answer", Value: 2 * time.Second},
 		},
 		Action: func(c *cli.Context) error {
@@ -32,8 +37,33 @@ func healthCommand() *cli.Command {
 			if response.StatusCode != http.StatusOK {
 				return fmt.Errorf("not ready: %s: %s", response.Status, body)
 			}
+			if c.Bool("check") {
+				if err := checkServers(c); err != nil {
+					return err
+				}
+			}
 			fmt.Println("ready")
 			return nil
 		},
 	}
+}
+
+// checkServers fails if the servers of the profile lack what the pipelines need.
+func checkServers(c *cli.Context) error {
+	s, err := profileServers(c.String("profile"))
+	if err != nil {
+		return err
+	}
+	var fatal []string
+	for _, p := range s.check(c.Context, c.Duration("timeout"), c.Duration("session-timeout"), 1) {
+		if p.fatal {
+			fatal = append(fatal, p.String())
+		} else {
+			fmt.Fprintln(os.Stderr, "warning:", p)
+		}
+	}
+	if len(fatal) > 0 {
+		return fmt.Errorf("not ready: %s", strings.Join(fatal, "\n"))
+	}
+	return nil
 }

@@ -156,4 +156,3 @@ func loadBar(total int) func(n int) {
 		progressbar.OptionSetDescription("loading"), progressbar.OptionClearOnFinish())
 	return func(n int) { _ = bar.Add(n) } // what cannot be drawn is not missed
 }
-

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"gopkg.in/yaml.v3"
@@ -17,6 +18,10 @@ const defaultProfile = "config/cluster.yaml"
 
 func profileFlag() cli.Flag {
 	return &cli.StringFlag{Name: "profile", Aliases: []string{"r"}, Usage: "profile whose servers are meant", Value: defaultProfile}
+}
+
+func sessionFlag() cli.Flag {
+	return &cli.DurationFlag{Name: "session-timeout", Usage: "of the consumers, for --check", Value: 6 * time.Second, EnvVars: []string{"RECSYS_SESSION_TIMEOUT"}}
 }
 
 // profile is what a profile such as config/cluster.yaml says of its resources.

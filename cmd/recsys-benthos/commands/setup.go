@@ -31,7 +31,7 @@ at any time. --check changes nothing: it says what breaks a promise of the pipel
 			&cli.BoolFlag{Name: "check", Usage: "compare what is there with what the pipelines rely on"},
 			&cli.StringFlag{Name: "cassandra-replication", Usage: "replication of a new keyspace, as CQL; by default 3, or as many as there are nodes", EnvVars: []string{"CASSANDRA_REPLICATION"}},
 			&cli.IntFlag{Name: "index-replicas", Usage: "replicas of each index", Value: 1, EnvVars: []string{"ELASTICSEARCH_REPLICAS"}},
-			&cli.DurationFlag{Name: "session-timeout", Usage: "of the consumers, for --check", Value: 6 * time.Second, EnvVars: []string{"RECSYS_SESSION_TIMEOUT"}},
+			sessionFlag(),
 			&cli.DurationFlag{Name: "timeout", Usage: "how long to try to reach each server", Value: 30 * time.Second},
 			jsonFlag(),
 		},

@@ -18,6 +18,7 @@ type problem struct {
 	Where  string `json:"where"`
 	What   string `json:"what"`
 	Mend   string `json:"mend"`
+	fatal  bool   // a pipeline cannot work
 }
 
 func (p problem) String() string {
@@ -58,7 +59,7 @@ func (s servers) check(ctx context.Context, timeout, session time.Duration, repl
 		defer cancel()
 		found, err := f(ctx)
 		if err != nil {
-			found = append(found, problem{Server: server, Where: "looking", What: err.Error()})
+			found = append(found, problem{Server: server, Where: "looking", What: err.Error(), fatal: true})
 		}
 		for _, p := range found {
 			p.Server = server
@@ -69,7 +70,7 @@ func (s servers) check(ctx context.Context, timeout, session time.Duration, repl
 		look("Kafka", func(ctx context.Context) (list []problem, err error) {
 			found, err := kafka.CheckTopics(ctx, s.kafka, session)
 			for _, p := range found {
-				list = append(list, problem{Where: p.Where, What: p.What, Mend: p.Mend})
+				list = append(list, problem{Where: p.Where, What: p.What, Mend: p.Mend, fatal: p.Fatal})
 			}
 			return list, err
 		})
@@ -78,7 +79,7 @@ func (s servers) check(ctx context.Context, timeout, session time.Duration, repl
 		look("Cassandra", func(ctx context.Context) (list []problem, err error) {
 			found, err := cassandra.Check(ctx, *s.cassandra)
 			for _, p := range found {
-				list = append(list, problem{Where: p.Where, What: p.What, Mend: p.Mend})
+				list = append(list, problem{Where: p.Where, What: p.What, Mend: p.Mend, fatal: p.Fatal})
 			}
 			return list, err
 		})
