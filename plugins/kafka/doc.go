@@ -27,5 +27,13 @@
 //   - A record batch is never larger than its topic allows, because the broker
 //     would refuse it whole. Where that happens nevertheless (the limit was lowered
 //     meanwhile), its records are sent one by one, and only the large ones fail.
+//   - With transactional_id one transaction is open at a time. It ends when all
+//     that was polled is acknowledged, with a commit; or with an abort, and the
+//     same records come again. What fails to be written makes the transaction fail
+//     and never becomes a dead letter by itself, because the record may be written
+//     yet; a record that the broker refuses is found by sending one by one, and
+//     rejected when it comes again.
+//   - A transaction that has ended takes no more records: outputs enter it before
+//     they write, and its end waits until they have left.
 //   - A message's Origin is its record as it was read; processors do not change it.
 package kafka

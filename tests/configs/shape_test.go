@@ -124,7 +124,14 @@ func TestTheShapeCheckFindsWhatIsWrong(t *testing.T) {
 // TestDeadLettersCarryTheirReason: without the processor they are not the
 // original bytes, without the metadata nobody learns what went wrong.
 func TestDeadLettersCarryTheirReason(t *testing.T) {
-	data, err := os.ReadFile("config/embedded.yaml")
+	for _, path := range []string{"config/embedded.yaml", "config/cluster.yaml"} {
+		checkDeadLetters(t, path)
+	}
+}
+
+func checkDeadLetters(t *testing.T, path string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,16 +154,19 @@ func TestDeadLettersCarryTheirReason(t *testing.T) {
 			continue
 		}
 		if fmt.Sprint(output.Processors) != "[map[dead_letter:map[]]]" || fmt.Sprint(output.Kafka.Metadata.Include) != "[.*]" {
-			t.Errorf("processors %v, metadata %v", output.Processors, output.Kafka.Metadata.Include)
+			t.Errorf("%s: processors %v, metadata %v", path, output.Processors, output.Kafka.Metadata.Include)
 		}
 		return
 	}
-	t.Error("there is no output resource dead_letters")
+	t.Errorf("%s has no output resource dead_letters", path)
 }
 
-func TestTheTestProfileHasTheLabelsOfTheEmbeddedOne(t *testing.T) {
-	if embedded, test := labels(t, "config/embedded.yaml"), labels(t, "config/test.yaml"); !slices.Equal(embedded, test) {
-		t.Errorf("embedded.yaml has %v, test.yaml %v", embedded, test)
+func TestAllProfilesHaveTheSameLabels(t *testing.T) {
+	embedded := labels(t, "config/embedded.yaml")
+	for _, path := range []string{"config/cluster.yaml", "config/test.yaml"} {
+		if other := labels(t, path); !slices.Equal(embedded, other) {
+			t.Errorf("embedded.yaml has %v, %s %v", embedded, path, other)
+		}
 	}
 }
 
