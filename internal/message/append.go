@@ -3,29 +3,43 @@ package message
 import (
 	"time"
 	"unicode/utf8"
-
-	"github.com/tidwall/gjson"
 )
 
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
-// appendTime appends Unix milliseconds as a JSON string in RFC 3339, UTC.
+// appendTime appends Unix milliseconds as a JSON string in RFC 3339, UTC: in
+// timeLayout, which time.AppendFormat would read anew each time.
 func appendTime(dst []byte, milliseconds int64) []byte {
 	dst = append(dst, '"')
-	dst = time.UnixMilli(milliseconds).UTC().AppendFormat(dst, timeLayout)
-	return append(dst, '"')
+	t := time.UnixMilli(milliseconds).UTC()
+	year, month, day := t.Date()
+	if year < 1000 || year > 9999 {
+		return append(t.AppendFormat(dst, timeLayout), '"')
+	}
+	hour, minute, second := t.Clock()
+	ms := int(milliseconds % 1000)
+	if ms < 0 {
+		ms += 1000
+	}
+	return append(dst,
+		digit(year/1000), digit(year/100), digit(year/10), digit(year), '-', digit(int(month)/10), digit(int(month)), '-', digit(day/10), digit(day),
+		'T', digit(hour/10), digit(hour), ':', digit(minute/10), digit(minute), ':', digit(second/10), digit(second),
+		'.', digit(ms/100), digit(ms/10), digit(ms), 'Z', '"')
 }
+
+// digit is the last decimal digit of n.
+func digit(n int) byte { return '0' + byte(n%10) }
 
 func formatTime(milliseconds int64) string {
 	return time.UnixMilli(milliseconds).UTC().Format(timeLayout)
 }
 
 // appendRawField appends `,"key":value` with the value as it was written.
-func appendRawField(dst []byte, key string, value gjson.Result) []byte {
+func appendRawField(dst []byte, key, value string) []byte {
 	dst = append(dst, ',')
 	dst = AppendString(dst, key)
 	dst = append(dst, ':')
-	return append(dst, value.Raw...)
+	return append(dst, value...)
 }
 
 const hexDigits = "0123456789abcdef"

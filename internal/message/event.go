@@ -84,33 +84,48 @@ type eventFields struct {
 	extra                              []byte
 }
 
-func (f *eventFields) add(key string, value gjson.Result) error {
+// read takes the fields of any JSON object.
+func (f *eventFields) read(data []byte) error {
+	var fields eventFields // a second one, because this one leaves the stack
+	err := forEachField(data, func(key string, value gjson.Result) error {
+		fields.add(key, &value)
+		return nil
+	})
+	*f = fields
+	return err
+}
+
+func (f *eventFields) add(key string, value *gjson.Result) {
 	switch key {
 	case "event_id":
-		f.id = value
+		f.id = *value
 	case "event_type":
-		f.kind = value
+		f.kind = *value
 	case "user_id":
-		f.user = value
+		f.user = *value
 	case "movie_id":
-		f.movie = value
+		f.movie = *value
 	case "value":
-		f.value = value
+		f.value = *value
 	case "timestamp":
-		f.time = value
+		f.time = *value
 	default:
-		f.extra = appendRawField(f.extra, key, value)
+		f.extra = appendRawField(f.extra, key, value.Raw)
 	}
-	return nil
 }
 
 // DecodeEvent reads and checks one event. Every error is a *Rejection in the
 // name of component.
 func (r EventRules) DecodeEvent(component string, data []byte) (Event, error) {
 	var fields eventFields
-	err := forEachField(data, fields.add)
-	if err != nil {
-		return Event{}, Rejectf(component, "%v", err)
+	object := readFlat(string(data))
+	for object.next() {
+		fields.add(object.key, &object.value)
+	}
+	if !object.complete {
+		if err := fields.read(data); err != nil {
+			return Event{}, Rejectf(component, "%v", err)
+		}
 	}
 	event, err := r.event(&fields)
 	if err != nil {

@@ -130,6 +130,9 @@ func parseTime(field string, value gjson.Result) (int64, error) {
 	default:
 		text = ""
 	}
+	if milliseconds, ok := parseDateTime(text); ok {
+		return milliseconds, nil
+	}
 	if epoch, err := strconv.ParseInt(text, 10, 64); err == nil && epoch >= 0 {
 		if epoch < millisecondsFrom {
 			epoch *= 1000
@@ -142,6 +145,45 @@ func parseTime(field string, value gjson.Result) (int64, error) {
 		}
 	}
 	return 0, fieldErrorf(field, `%s is not a time since 1970; give RFC 3339 ("2026-01-02T15:04:05Z"), "2026-01-02 15:04:05" in UTC, or Unix seconds or milliseconds`, excerpt(value.Raw))
+}
+
+// parseDateTime is the fast way to read "2006-01-02 15:04:05" and
+// "2006-01-02T15:04:05Z"; false says nothing about any other form.
+func parseDateTime(s string) (int64, bool) {
+	switch {
+	case len(s) == len(time.DateTime) && s[10] == ' ':
+	case len(s) == len(time.DateTime)+1 && s[10] == 'T' && s[19] == 'Z':
+	default:
+		return 0, false
+	}
+	if s[4] != '-' || s[7] != '-' || s[13] != ':' || s[16] != ':' {
+		return 0, false
+	}
+	year, ok1 := parseDigits(s[:4])
+	month, ok2 := parseDigits(s[5:7])
+	day, ok3 := parseDigits(s[8:10])
+	hour, ok4 := parseDigits(s[11:13])
+	minute, ok5 := parseDigits(s[14:16])
+	second, ok6 := parseDigits(s[17:19])
+	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6) || year < 1970 || hour > 23 || minute > 59 || second > 59 {
+		return 0, false
+	}
+	t := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	// A day that the month does not have would count on into the next one.
+	if _, m, d := t.Date(); int(m) != month || d != day {
+		return 0, false
+	}
+	return t.UnixMilli(), true
+}
+
+func parseDigits(s string) (n int, ok bool) {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n, true
 }
 
 // parseText reads a JSON string of at most limit bytes; a number is taken as

@@ -27,28 +27,38 @@ type requestFields struct {
 	extra                                         []byte
 }
 
-func (f *requestFields) add(key string, value gjson.Result) error {
+// read takes the fields of any JSON object.
+func (f *requestFields) read(data []byte) error {
+	var fields requestFields // a second one, because this one leaves the stack
+	err := forEachField(data, func(key string, value gjson.Result) error {
+		fields.add(key, &value)
+		return nil
+	})
+	*f = fields
+	return err
+}
+
+func (f *requestFields) add(key string, value *gjson.Result) {
 	switch key {
 	case "request_id":
-		f.id = value
+		f.id = *value
 	case "kind":
-		f.kind = value
+		f.kind = *value
 	case "event_type":
-		f.eventType = value
+		f.eventType = *value
 	case "user_id":
-		f.user = value
+		f.user = *value
 	case "movie_id":
-		f.movie = value
+		f.movie = *value
 	case "value":
-		f.value = value
+		f.value = *value
 	case "timestamp":
-		f.time = value
+		f.time = *value
 	case "event_id", "n", "filters", // of no meaning to a prediction
 		"prediction", "title", "genres", "model_version", "requested_at", "predicted_at", "cold", "actual", "late", "stddev": // the reply's own
 	default:
-		f.extra = appendRawField(f.extra, key, value)
+		f.extra = appendRawField(f.extra, key, value.Raw)
 	}
-	return nil
 }
 
 // DecodeRequest reads and checks one prediction request; scale is that of the
@@ -56,8 +66,14 @@ func (f *requestFields) add(key string, value gjson.Result) error {
 // component.
 func DecodeRequest(component string, scale Scale, data []byte) (Request, error) {
 	var fields requestFields
-	if err := forEachField(data, fields.add); err != nil {
-		return Request{}, Rejectf(component, "%v", err)
+	object := readFlat(string(data))
+	for object.next() {
+		fields.add(object.key, &object.value)
+	}
+	if !object.complete {
+		if err := fields.read(data); err != nil {
+			return Request{}, Rejectf(component, "%v", err)
+		}
 	}
 	request, err := fields.request(scale)
 	if err != nil {

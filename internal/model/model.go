@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
 )
@@ -27,7 +28,10 @@ type Model struct {
 	scale   Scale
 	users   map[int64]int32 // row of a user id
 	movies  map[int64]int32 // row of a movie id
+	number  uint64          // tells it from other models of this process, without keeping them alive; above 0
 }
+
+var modelNumbers atomic.Uint64
 
 // New returns the model that factors describe; they must not change after. It
 // fails if shapes do not fit, ids are not ascending or a number is not finite.
@@ -40,6 +44,7 @@ func New(factors *als.Factors, scale Scale) (*Model, error) {
 		scale:   scale,
 		users:   make(map[int64]int32, len(factors.Users)),
 		movies:  make(map[int64]int32, len(factors.Movies)),
+		number:  modelNumbers.Add(1),
 	}
 	for row, id := range factors.Users {
 		m.users[id] = int32(row)

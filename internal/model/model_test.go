@@ -253,6 +253,23 @@ func TestBiasesFollowTheModelThatAsks(t *testing.T) {
 	}
 }
 
+// TestPredictingAndLearningInOneStepIsTheSame also swaps models on the way: the
+// sum that is kept up has to be the one from scratch.
+func TestPredictingAndLearningInOneStepIsTheSame(t *testing.T) {
+	models := []*Model{mustNew(t, random(10, 30, 4, 3)), mustNew(t, random(10, 30, 4, 4))}
+	atOnce, inTurn := NewUsers(), NewUsers()
+	random := rand.New(rand.NewPCG(2, 2))
+	for k := range 2000 {
+		m := models[k/300%2]
+		r := ratings.Rating{User: random.Int64N(12), Movie: random.Int64N(40)*2 + 1, Value: float32(random.IntN(10)+1) / 2, Time: random.Int64N(50)}
+		want := inTurn.Predict(m, r.User, r.Movie)
+		inTurn.Learn(r)
+		if got := atOnce.PredictAndLearn(m, r); got != want {
+			t.Fatalf("rating %d %+v: at once %+v, in turn %+v", k, r, got, want)
+		}
+	}
+}
+
 func TestTheHighestSequenceServes(t *testing.T) {
 	live := NewLive()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -284,5 +301,19 @@ func BenchmarkPredictWithOnlineBias(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		users.Predict(m, 4, 4001)
+	}
+}
+
+// BenchmarkPredictAndLearn is a rating event of a user with many ratings.
+func BenchmarkPredictAndLearn(b *testing.B) {
+	m, users := mustNew(b, random(600, 9000, 64, 1)), NewUsers()
+	for k := range 1000 {
+		users.Learn(ratings.Rating{User: 4, Movie: int64(k*20 + 5), Value: 4})
+	}
+	b.ReportAllocs()
+	n := int64(0)
+	for b.Loop() {
+		n++
+		users.PredictAndLearn(m, ratings.Rating{User: 4, Movie: n*7%1000*20 + 5, Value: 3, Time: n})
 	}
 }

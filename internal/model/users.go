@@ -32,9 +32,26 @@ type userShard struct {
 
 type userState struct {
 	history []rated // ascending by movie
-	model   *Model  // for which residuals is the sum; nil: not yet solved
-	sum     float64 // Σ (r − μ − b_i − x_u·y_i) over history
+	model   uint64  // number of the model that sum is of; 0: not yet summed
+	sum     residual
 }
+
+// residual is r − μ − b_i − x_u·y_i, or a sum of such, in 2^-32 stars. Whole
+// numbers make a sum that was kept up rating by rating the same, bit by bit, as
+// one from scratch, in whatever order.
+type residual int64
+
+const (
+	residualsPerStar = 1 << 32
+	largestResidual  = 1 << 12 // stars; of no model that is any good. A sum of 2^19 of them has room.
+)
+
+func residualOf(value float32, fixed float64) residual {
+	stars := min(max(float64(value)-fixed, -largestResidual), largestResidual)
+	return residual(math.Round(stars * residualsPerStar))
+}
+
+func (r residual) stars() float64 { return float64(r) / residualsPerStar }
 
 type rated struct {
 	movie int64
@@ -61,26 +78,35 @@ func (u *Users) Learn(r ratings.Rating) {
 	shard := u.shard(r.User)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	state := shard.users[r.User]
-	if state == nil {
-		state = &userState{}
-		shard.users[r.User] = state
+	state := shard.state(r.User)
+	at, known := state.find(r.Movie)
+	if state.learn(r, at, known) {
+		state.model = 0
 	}
-	state.learn(r)
 }
 
-func (s *userState) learn(r ratings.Rating) {
-	at, known := s.find(r.Movie)
+func (s *userShard) state(user int64) *userState {
+	state := s.users[user]
+	if state == nil {
+		state = &userState{}
+		s.users[user] = state
+	}
+	return state
+}
+
+// learn takes in a rating whose movie is, or belongs, at the given place, and
+// says whether that changed anything.
+func (s *userState) learn(r ratings.Rating, at int, known bool) bool {
 	if !known {
 		s.history = slices.Insert(s.history, at, rated{r.Movie, r.Time, r.Value})
-	} else {
-		old := s.history[at]
-		if r.Time < old.time || r.Time == old.time && r.Value <= old.value {
-			return
-		}
-		s.history[at] = rated{r.Movie, r.Time, r.Value}
+		return true
 	}
-	s.model = nil
+	old := &s.history[at]
+	if r.Time < old.time || r.Time == old.time && r.Value <= old.value {
+		return false
+	}
+	old.time, old.value = r.Time, r.Value
+	return true
 }
 
 func (s *userState) find(movie int64) (int, bool) {
@@ -100,28 +126,60 @@ func (u *Users) Predict(m *Model, user, movie int64) Prediction {
 		return m.Predict(user, movie)
 	}
 	row, i := m.row(m.users, user), m.row(m.movies, movie)
-	bias := state.bias(m, row, movie)
+	at, known := state.find(movie)
+	return state.predict(m, row, i, m.fixed(row, i), at, known)
+}
+
+// PredictAndLearn is Predict of the rating's pair and then Learn, in one step
+// that does not grow with the user's history.
+func (u *Users) PredictAndLearn(m *Model, r ratings.Rating) Prediction {
+	shard := u.shard(r.User)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	state := shard.users[r.User]
+	if state == nil {
+		predicted := m.Predict(r.User, r.Movie)
+		shard.state(r.User).learn(r, 0, false)
+		return predicted
+	}
+	row, i := m.row(m.users, r.User), m.row(m.movies, r.Movie)
+	fixed := m.fixed(row, i)
+	at, known := state.find(r.Movie)
+	predicted := state.predict(m, row, i, fixed, at, known)
+	var before residual
+	if known {
+		before = residualOf(state.history[at].value, fixed)
+	}
+	if state.learn(r, at, known) {
+		state.sum += residualOf(r.Value, fixed) - before
+	}
+	return predicted
+}
+
+// predict predicts the pair of rows row and i, whose fixed part is given and
+// whose place in the history is at.
+func (s *userState) predict(m *Model, row, i int, fixed float64, at int, known bool) Prediction {
+	if s.model != m.number {
+		s.sum = 0
+		for _, r := range s.history {
+			s.sum += residualOf(r.value, m.fixed(row, m.row(m.movies, r.movie)))
+		}
+		s.model = m.number
+	}
+	sum, n := s.sum, len(s.history)
+	if known {
+		sum -= residualOf(s.history[at].value, fixed)
+		n--
+	}
 	return Prediction{
-		Value:     m.scale.Clamp(float32(m.fixed(row, i) + bias)),
+		Value:     m.scale.Clamp(float32(fixed + m.solve(sum.stars(), n))),
 		ColdUser:  row < 0,
 		ColdMovie: i < 0,
 	}
 }
 
-// bias solves b_u over the history without the given movie.
-func (s *userState) bias(m *Model, row int, movie int64) float64 {
-	if s.model != m {
-		s.sum = 0
-		for _, r := range s.history {
-			s.sum += float64(r.value) - m.fixed(row, m.row(m.movies, r.movie))
-		}
-		s.model = m
-	}
-	sum, n := s.sum, len(s.history)
-	if at, known := s.find(movie); known {
-		sum -= float64(s.history[at].value) - m.fixed(row, m.row(m.movies, movie))
-		n--
-	}
+// solve returns the bias of a user with n ratings whose residuals add up to sum.
+func (m *Model) solve(sum float64, n int) float64 {
 	if n == 0 {
 		return 0
 	}

@@ -133,7 +133,13 @@ func (p *predictor) predict(users *model.Users, version *model.Version, msg *ser
 	if request.ID == "" { // it did not come from Kafka: no place to name it by
 		request.ID = rand.Text()
 	}
-	predicted := users.Predict(version.Model, request.User, request.Movie)
+	var predicted model.Prediction
+	// A rating from the future would outlive every later one of its pair.
+	if p.learn && request.HasActual && request.Time <= now+maxFuture.Milliseconds() {
+		predicted = users.PredictAndLearn(version.Model, ratings.Rating{User: request.User, Movie: request.Movie, Value: request.Actual, Time: request.Time})
+	} else {
+		predicted = users.Predict(version.Model, request.User, request.Movie)
+	}
 	if predicted.ColdUser || predicted.ColdMovie {
 		p.cold.Incr(1)
 	}
@@ -144,10 +150,6 @@ func (p *predictor) predict(users *model.Users, version *model.Version, msg *ser
 		Actual: request.Actual, HasActual: request.HasActual, Late: request.Time <= version.Until, Extra: request.Extra,
 	}
 	msg.SetBytes(reply.AppendJSON(make([]byte, 0, 384)))
-	// A rating from the future would outlive every later one of its pair.
-	if p.learn && request.HasActual && request.Time <= now+maxFuture.Milliseconds() {
-		users.Learn(ratings.Rating{User: request.User, Movie: request.Movie, Value: request.Actual, Time: request.Time})
-	}
 	return nil
 }
 

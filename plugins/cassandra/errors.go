@@ -3,6 +3,7 @@ package cassandra
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -64,6 +65,26 @@ func isMissing(text string) bool {
 
 func isEnded(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// tooFew says what it means that not enough nodes answered, where that is why;
+// other errors it returns as they are.
+func tooFew(err error) error {
+	var unavailable *gocql.RequestErrUnavailable
+	var writing *gocql.RequestErrWriteTimeout
+	var reading *gocql.RequestErrReadTimeout
+	say := func(level gocql.Consistency, needed, answered int, state string) error {
+		return fmt.Errorf("%s needs %d nodes that have the row, and %d %s; start the others (%w)", level, needed, answered, state, err)
+	}
+	switch {
+	case errors.As(err, &unavailable):
+		return say(unavailable.Consistency, unavailable.Required, unavailable.Alive, "is up")
+	case errors.As(err, &writing):
+		return say(writing.Consistency, writing.BlockFor, writing.Received, "answered in time")
+	case errors.As(err, &reading):
+		return say(reading.Consistency, reading.BlockFor, reading.Received, "answered in time")
+	}
+	return err
 }
 
 // isUnauthorized says that the role may not do what was asked.

@@ -212,7 +212,7 @@ func (s *Store) try(ctx context.Context, attempts int, do func(session *gocql.Se
 		if ctx.Err() != nil || !isPassing(err) || attempt == attempts {
 			return err
 		}
-		s.outage.note("Cassandra at %s: %v; trying again", s.settings.where(), err)
+		s.outage.note("Cassandra at %s: %v; trying again", s.settings.where(), tooFew(err))
 		if !wait(ctx, s.settings.backOff(attempt-1)) {
 			return err
 		}
@@ -348,7 +348,7 @@ func (s *Store) fail(ctx context.Context, doing string, err error) error {
 	case errors.As(err, &server) && !isPassing(err):
 		return fmt.Errorf("%s %s: %w; correct the event", doing, where, err)
 	case isPassing(err):
-		return fmt.Errorf("%w: %s %s: %w", ratings.ErrUnavailable, doing, where, err)
+		return fmt.Errorf("%w: %s %s: %w", ratings.ErrUnavailable, doing, where, tooFew(err))
 	}
 	return fmt.Errorf("%s %s: %w", doing, where, err)
 }

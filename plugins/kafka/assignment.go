@@ -241,7 +241,7 @@ func (i *input) warnOfMissingTopics(ctx context.Context, client *kgo.Client) {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	if _, err := i.matchTopics(ctx, kadm.NewClient(client)); err != nil && ctx.Err() == nil {
-		i.log.Warnf("%v; waiting for them", err)
+		i.log.Warnf("%v; waiting for them: `recsys-benthos setup` creates the profile's", err)
 	}
 }
 

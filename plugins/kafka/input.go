@@ -247,7 +247,11 @@ func (i *input) enqueue(fetches kgo.Fetches) {
 		if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 			return
 		}
-		if line := fmt.Sprintf("reading partition %d of topic %q: %v", id, topic, err); i.errors.pass(line, time.Now()) {
+		line := fmt.Sprintf("reading partition %d of topic %q: %v", id, topic, err)
+		if topic == "" { // the client's way to tell of its group
+			line = fmt.Sprintf("consumer group %q: %v; joining again", i.conf.group, err)
+		}
+		if i.errors.pass(line, time.Now()) {
 			i.log.Warn(line)
 		}
 	})

@@ -41,7 +41,7 @@ const (
 )
 
 const (
-	defaultBatchCount = 500
+	defaultBatchCount = 2000
 	minCommitPeriod   = 100 * time.Millisecond // of franz-go
 )
 

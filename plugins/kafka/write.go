@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
@@ -190,6 +192,8 @@ func (w *write) tellSlow(ctx context.Context, topic string) {
 	case ctx.Err() != nil && err == nil:
 	case err != nil:
 		w.logSlow(fmt.Sprintf("writing to topic %q waits: Kafka does not answer at %s; trying again until it does", topic, seeds))
+	case errors.Is(topics[topic].Err, kerr.UnknownTopicOrPartition):
+		w.logSlow(fmt.Sprintf("writing to topic %q waits: Kafka at %s has no such topic; create it, as `recsys-benthos setup` does", topic, seeds))
 	case topics[topic].Err != nil:
 		w.logSlow(fmt.Sprintf("writing to topic %q waits: Kafka at %s says %v; trying again until that changes", topic, seeds, topics[topic].Err))
 	}

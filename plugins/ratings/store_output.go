@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -61,7 +62,13 @@ type storeOutput struct {
 	label string
 	mgr   *service.Resources
 	log   *service.Logger
+
+	mu   sync.Mutex
+	told time.Time // when an outage that lasts was told last; zero without one
 }
+
+// tellAgain is how often an outage that lasts is told.
+const tellAgain = time.Minute
 
 func newStoreOutput(conf *service.ParsedConfig, mgr *service.Resources) (*storeOutput, error) {
 	label, err := conf.FieldString(storeFieldStore)
@@ -122,10 +129,30 @@ func (o *storeOutput) apply(ctx context.Context, store ratings.Store, changes ra
 		if err != nil && !errors.Is(err, ratings.ErrUnavailable) {
 			return backoff.Permanent(err)
 		}
+		if err == nil {
+			o.tellOver()
+		}
 		return err
-	}, backoff.WithContext(policy, ctx), func(err error, wait time.Duration) {
+	}, backoff.WithContext(policy, ctx), o.tell)
+}
+
+// tell logs why batches wait: once for all that do, and again every minute.
+func (o *storeOutput) tell(err error, wait time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now := time.Now(); now.Sub(o.told) >= tellAgain {
+		o.told = now
 		o.log.Warnf("Rating store %q is away, trying again in %s: %v", o.label, wait.Round(time.Millisecond), err)
-	})
+	}
+}
+
+func (o *storeOutput) tellOver() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.told.IsZero() {
+		o.told = time.Time{}
+		o.log.Infof("Rating store %q takes ratings again", o.label)
+	}
 }
 
 // anyTime lets every event time pass: rating_event has judged it already.

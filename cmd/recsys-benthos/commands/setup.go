@@ -156,7 +156,11 @@ func (s servers) setUpElasticsearch(ctx context.Context, dryRun bool, replicas i
 	}
 	changes, err := elasticsearch.Setup(ctx, *s.elasticsearch, elasticsearch.SetupOptions{DryRun: dryRun, Replicas: &replicas})
 	for _, change := range changes {
-		if change.Action != elasticsearch.Kept {
+		switch change.Action {
+		case elasticsearch.Kept:
+		case elasticsearch.Skipped:
+			fmt.Fprintln(os.Stderr, change)
+		default:
 			told(change.String())
 		}
 	}
