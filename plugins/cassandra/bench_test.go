@@ -87,7 +87,7 @@ func benchByHand(b *testing.B, users, concurrency int) {
 }
 
 func BenchmarkHandWrittenAsyncHistories(b *testing.B) { benchByHand(b, 20, 8) }
-func BenchmarkHandWrittenAsyncStream(b *testing.B)  { benchByHand(b, 1500, 256) }
+func BenchmarkHandWrittenAsyncStream(b *testing.B)    { benchByHand(b, 1500, 256) }
 
 // scanned is the table of the scan benchmarks.
 var scanned struct {

@@ -182,7 +182,7 @@ func (c *Cluster) connect(ctx context.Context) (*kgo.Client, error) {
 	defer cancel()
 	if err := client.Ping(pingCtx); err != nil {
 		client.Close()
-		return nil, fmt.Errorf("Kafka does not answer at %s: %s", c.where(), explain(err))
+		return nil, fmt.Errorf("reaching Kafka at %s: %s", c.where(), explain(err))
 	}
 	return client, nil
 }
@@ -242,15 +242,21 @@ func (t TopicSpec) compare(detail kadm.TopicDetail) []Problem {
 	where := "topic " + t.Name
 	switch n := len(detail.Partitions); {
 	case n < t.Partitions:
-		problems = append(problems, Problem{where, fmt.Sprintf("has %d partitions, want %d: no more than %d processes share its work", n, t.Partitions, n),
-			fmt.Sprintf("partitions: %d in the profile; or, while the topic is empty, kafka-topics.sh --alter --partitions %d (later it moves users to other partitions, and breaks their order)", n, t.Partitions), false})
+		problems = append(problems, Problem{
+			where, fmt.Sprintf("has %d partitions, want %d: no more than %d processes share its work", n, t.Partitions, n),
+			fmt.Sprintf("partitions: %d in the profile; or, while the topic is empty, kafka-topics.sh --alter --partitions %d (later it moves users to other partitions, and breaks their order)", n, t.Partitions), false,
+		})
 	case n > t.Partitions:
-		problems = append(problems, Problem{where, fmt.Sprintf("has %d partitions, want %d: if it grew under keyed records, older records of a user may be in another partition than newer ones, out of order", n, t.Partitions),
-			fmt.Sprintf("partitions: %d in the profile, once the older records have been read by all groups", n), false})
+		problems = append(problems, Problem{
+			where, fmt.Sprintf("has %d partitions, want %d: if it grew under keyed records, older records of a user may be in another partition than newer ones, out of order", n, t.Partitions),
+			fmt.Sprintf("partitions: %d in the profile, once the older records have been read by all groups", n), false,
+		})
 	}
 	if n := detail.Partitions.NumReplicas(); n < t.Replication {
-		problems = append(problems, Problem{where, fmt.Sprintf("has %d copies of each partition, want %d: it may be away while a broker is", n, t.Replication),
-			"kafka-reassign-partitions.sh with more replicas, or replication_factor in the profile", false})
+		problems = append(problems, Problem{
+			where, fmt.Sprintf("has %d copies of each partition, want %d: it may be away while a broker is", n, t.Replication),
+			"kafka-reassign-partitions.sh with more replicas, or replication_factor in the profile", false,
+		})
 	}
 	return problems
 }
