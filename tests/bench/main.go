@@ -1,0 +1,175 @@
+// Command bench measures the pipelines on real servers against programs that
+// were written by hand for the same work, and prints the tables of
+// docs/benchmarks.md:
+//
+//	RECSYS_DATA=… go run ./tests/bench                 # all tables
+//	RECSYS_DATA=… go run ./tests/bench predict latency
+//
+// A machine is never quiet, so what is compared runs in turns, several rounds in
+// one run, and what counts is the ratio. The servers are those of tests/servers,
+// on the same machine, and compete with both sides for its cores. Only the second
+// half of a run is measured, when everything is warm. It runs on Linux, because
+// CPU and memory are read from /proc.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/recsys-benthos/recsys-benthos/tests/servers"
+)
+
+// subject is what one table is about.
+type subject struct {
+	name, about string
+	run         func(context.Context, *bench) (table, error)
+}
+
+// tables are what can be measured, in the order of docs/benchmarks.md.
+var tables = []subject{
+	{"predict", "Kafka → als_predict → movie_enrich → Kafka", predictTable},
+	{"latency", "from a request to its prediction", latencyTable},
+	{"scale", "two predicting processes against one", scaleTable},
+	{"cassandra", "Kafka → Cassandra, and the scan for training", cassandraTable},
+	{"elasticsearch", "Kafka → Elasticsearch", elasticsearchTable},
+	{"spark", "the original's predictor on Spark Structured Streaming", sparkTable},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	app := &cli.App{
+		Name:      "bench",
+		Usage:     "Measure the pipelines on real servers",
+		ArgsUsage: "[TABLE…]",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "messages", Usage: "events of predict, scale and spark", Value: 1_000_000},
+			&cli.IntFlag{Name: "rows", Usage: "messages of cassandra and elasticsearch", Value: 200_000},
+			&cli.IntFlag{Name: "rounds", Usage: "how often everything is measured", Value: 3},
+			&cli.DurationFlag{Name: "duration", Usage: "of one measurement of latency", Value: 10 * time.Second},
+			&cli.StringFlag{Name: "python", Usage: "interpreter that has pyspark", Value: "python3"},
+			&cli.StringFlag{Name: "pprof", Usage: "file for a CPU profile of our process (predict, at least once, last round)"},
+		},
+		Action:   measureTables,
+		Commands: handWritten(),
+	}
+	if err := app.RunContext(ctx, os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is what all tables share.
+type bench struct {
+	messages, rows, rounds int
+	duration               time.Duration
+	python, pprof          string
+
+	root   string // the repository
+	dir    string // removed at the end
+	data   string // ml-latest-small
+	binary string // recsys-benthos
+	self   string // this program, for what is written by hand
+
+	registry string // URL of a registry with a champion
+	kafka    *stage // nil until something asks for it
+}
+
+func measureTables(c *cli.Context) error {
+	names := c.Args().Slice()
+	for _, name := range names {
+		if !slices.ContainsFunc(tables, func(t subject) bool { return t.name == name }) {
+			return fmt.Errorf("there is no table %q; give some of predict, latency, scale, cassandra, elasticsearch, spark", name)
+		}
+	}
+	if missing := servers.Missing(); missing != "" {
+		return errors.New(missing)
+	}
+	b := &bench{
+		messages: c.Int("messages"), rows: c.Int("rows"), rounds: c.Int("rounds"),
+		duration: c.Duration("duration"), python: c.String("python"), pprof: c.String("pprof"),
+	}
+	defer b.close()
+	if err := b.prepare(c.Context); err != nil {
+		return err
+	}
+	fmt.Printf("%s.\n", b.machine())
+	for _, t := range tables {
+		if len(names) > 0 && !slices.Contains(names, t.name) {
+			continue
+		}
+		started := time.Now()
+		result, err := t.run(c.Context, b)
+		if err != nil {
+			return fmt.Errorf("measuring %s: %w", t.name, err)
+		}
+		fmt.Printf("\n## %s: %s\n\n%s\n%s in %.0f s.\n", t.name, t.about, result.markdown(),
+			strings.TrimSpace("Measured "+result.note), time.Since(started).Seconds())
+	}
+	return nil
+}
+
+// prepare builds the binary and trains the model.
+func (b *bench) prepare(ctx context.Context) error {
+	var err error
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "recsys-bench-"); err != nil {
+		return err
+	}
+	if b.data, err = dataFolder(); err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return fmt.Errorf("finding the repository: %w; run this in it", err)
+	}
+	b.root = strings.TrimSpace(string(out))
+	b.binary = filepath.Join(b.dir, "recsys-benthos")
+	if err := b.run(ctx, "go", "build", "-o", b.binary, "./cmd/recsys-benthos"); err != nil {
+		return err
+	}
+	b.registry = "file://" + filepath.Join(b.dir, "registry")
+	return b.run(ctx, b.binary, "train", "--ratings", b.data, "--registry", b.registry)
+}
+
+func (b *bench) run(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = b.root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("running %s %s: %w\n%s", filepath.Base(name), args[0], err, out)
+	}
+	return nil
+}
+
+// dataFolder is ml-latest-small, which RECSYS_DATA names itself or by its parent.
+func dataFolder() (string, error) {
+	root := os.Getenv("RECSYS_DATA")
+	for _, folder := range []string{root, filepath.Join(root, "ml-latest-small")} {
+		if _, err := os.Stat(filepath.Join(folder, "ratings.csv")); err == nil && root != "" {
+			return folder, nil
+		}
+	}
+	return "", fmt.Errorf("RECSYS_DATA=%s: neither it nor its folder ml-latest-small holds ratings.csv; set it to the unpacked folder of MovieLens ml-latest-small", root)
+}
+
+func (b *bench) close() {
+	if b.kafka != nil {
+		b.kafka.close()
+	}
+	if b.dir != "" {
+		os.RemoveAll(b.dir)
+	}
+}

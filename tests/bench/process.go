@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// process is a program that is measured.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	log  *os.File
+	done chan struct{} // closed when it is gone
+	err  error         // of its end
+
+	admin   string       // address of the admin server, of ours
+	counted atomic.Int64 // the last number it wrote, of those by hand
+}
+
+// start runs a program with the environment extended by env, "NAME=value". The
+// numbers that it writes, one a line, are what it has done.
+func (b *bench) start(ctx context.Context, name string, env []string, path string, args ...string) (*process, error) {
+	log, err := os.CreateTemp(b.dir, name+"-*.log")
+	if err != nil {
+		return nil, err
+	}
+	p := &process{name: name, cmd: exec.Command(path, args...), log: log, done: make(chan struct{})}
+	p.cmd.Dir = b.root
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stderr = log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	go func() {
+		p.follow(stdout)
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	return p, ctx.Err()
+}
+
+func (p *process) follow(stdout io.Reader) {
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		if n, err := strconv.ParseInt(lines.Text(), 10, 64); err == nil {
+			p.counted.Store(n)
+		} else {
+			fmt.Fprintln(p.log, lines.Text())
+		}
+	}
+}
+
+// serviceConfig is config/service.yaml with the profiler, which costs nothing
+// while nobody asks.
+const serviceConfig = `
+http:
+  address: %s
+  debug_endpoints: true
+metrics:
+  json_api: {}
+logger:
+  level: WARN
+shutdown_timeout: 4s
+`
+
+// startOurs runs pipelines of the repository, unchanged, with a profile.
+func (b *bench) startOurs(ctx context.Context, profile string, env []string, pipelines ...string) (*process, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	admin := listener.Addr().String()
+	listener.Close()
+	service := filepath.Join(b.dir, "service-"+admin+".yaml")
+	if err := os.WriteFile(service, fmt.Appendf(nil, serviceConfig, admin), 0o600); err != nil {
+		return nil, err
+	}
+	args := []string{"streams", "-o", service, "-r", profile}
+	for _, name := range pipelines {
+		args = append(args, "pipelines/"+name+".yaml")
+	}
+	state, err := os.MkdirTemp(b.dir, "state-")
+	if err != nil {
+		return nil, err
+	}
+	p, err := b.start(ctx, "recsys-benthos", append([]string{
+		"RECSYS_STATE=" + state, "RECSYS_REGISTRY=" + b.registry, "RECSYS_MOVIES=" + b.data,
+	}, env...), b.binary, args...)
+	if p != nil {
+		p.admin = admin
+	}
+	return p, err
+}
+
+// cpu is what the process has used so far, user and system.
+func (p *process) cpu() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, after, _ := bytes.Cut(stat, []byte(") ")) // after the name, from field 3 on
+	fields := strings.Fields(string(after))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond // 100 ticks a second on every Linux
+}
+
+// peakRSS is the most memory that the process has had in use, in bytes.
+func (p *process) peakRSS() int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// lag is what our process has still to do by its own account; false while it
+// does not know all its partitions.
+func (p *process) lag(ctx context.Context, partitions int) (int64, bool) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/stats", nil)
+	if err != nil {
+		return 0, false
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, false
+	}
+	defer response.Body.Close()
+	var stats map[string]any
+	if err := json.NewDecoder(response.Body).Decode(&stats); err != nil {
+		return 0, false
+	}
+	var sum int64
+	for name, value := range stats {
+		if lag, ok := value.(float64); ok && strings.HasPrefix(name, "kafka_lag{") {
+			sum += int64(lag)
+			partitions--
+		}
+	}
+	return sum, partitions == 0
+}
+
+// profile writes a CPU profile of our process to path.
+func (p *process) profile(path string, seconds int) error {
+	response, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", p.admin, seconds))
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("profiling: %s: %s", response.Status, data)
+	}
+	return os.WriteFile(path, data, 0o600)
+}
+
+// signal pauses or resumes the process.
+func (p *process) signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+
+// check fails if the process has ended.
+func (p *process) check() error {
+	select {
+	case <-p.done:
+		return fmt.Errorf("%s has ended: %w\n%s", p.name, errors.Join(p.err, errors.New("too early")), p.logTail())
+	default:
+		return nil
+	}
+}
+
+func (p *process) logTail() string {
+	data, _ := os.ReadFile(p.log.Name())
+	return string(data[max(0, len(data)-2000):])
+}
+
+// stop ends the process and waits until it is gone.
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(15 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+	p.log.Close()
+}
