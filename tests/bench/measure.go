@@ -94,7 +94,9 @@ func (b *bench) inTurns(ctx context.Context, contenders ...*contender) error {
 func (c *contender) perSecond() []float64 {
 	return each(c.results, func(r result) float64 { return r.perSecond })
 }
+
 func (c *contender) cpu() []float64 { return each(c.results, func(r result) float64 { return r.cpu }) }
+
 func (c *contender) rss() []float64 { return each(c.results, func(r result) float64 { return r.rss }) }
 
 func each(results []result, value func(result) float64) []float64 {
