@@ -16,15 +16,15 @@ import (
 // content as a whole.
 type Catalog struct {
 	source Source
-	movies atomic.Pointer[map[int64]entry]
+	movies atomic.Pointer[map[int64]*entry]
 	ready  chan struct{} // closed when there is content
 	once   sync.Once
 }
 
 type entry struct {
+	json  []byte // `"title":"…","genres":["…"]`
 	movie ratings.Movie
 	link  ratings.Link
-	json  []byte // `"title":"…","genres":["…"]`
 }
 
 // Source is where movies and their links come from. A rating store that keeps
@@ -44,7 +44,7 @@ func Open(path string) (*Catalog, error) {
 // does not return.
 func New(source Source) *Catalog {
 	c := &Catalog{source: source, ready: make(chan struct{})}
-	c.movies.Store(&map[int64]entry{})
+	c.movies.Store(&map[int64]*entry{})
 	return c
 }
 
@@ -85,13 +85,13 @@ func (c *Catalog) Reload(ctx context.Context) error {
 	for _, link := range links {
 		linked[link.Movie] = link
 	}
-	entries := make(map[int64]entry, len(movies))
+	entries := make(map[int64]*entry, len(movies))
 	for _, movie := range movies {
 		fragment, err := fragment(movie)
 		if err != nil {
 			return fmt.Errorf("reading the movie catalog: movie %d: %w", movie.ID, err)
 		}
-		entries[movie.ID] = entry{movie, linked[movie.ID], fragment}
+		entries[movie.ID] = &entry{fragment, movie, linked[movie.ID]}
 	}
 	c.movies.Store(&entries)
 	c.once.Do(func() { close(c.ready) })
@@ -122,12 +122,19 @@ func (c *Catalog) Len() int { return len(*c.movies.Load()) }
 
 // Movie returns the movie with the given id.
 func (c *Catalog) Movie(id int64) (ratings.Movie, bool) {
-	e, ok := (*c.movies.Load())[id]
-	return e.movie, ok
+	if e, ok := (*c.movies.Load())[id]; ok {
+		return e.movie, true
+	}
+	return ratings.Movie{}, false
 }
 
 // Link returns a movie's ids in other catalogs, empty where they are not known.
-func (c *Catalog) Link(id int64) ratings.Link { return (*c.movies.Load())[id].link }
+func (c *Catalog) Link(id int64) ratings.Link {
+	if e, ok := (*c.movies.Load())[id]; ok {
+		return e.link
+	}
+	return ratings.Link{}
+}
 
 // unknown is what a movie that is not in the catalog is enriched with.
 var unknown = []byte(`"title":"","genres":[]`)

@@ -26,9 +26,44 @@ type Header struct {
 
 type originKey struct{}
 
+// originContext is what context.WithValue would make, in one piece with others.
+type originContext struct {
+	context.Context
+	origin *Origin
+}
+
+func (c *originContext) Value(key any) any {
+	if key == (originKey{}) {
+		return c.origin
+	}
+	return c.Context.Value(key)
+}
+
 // WithOrigin returns a context that carries o, which must not change after.
 func WithOrigin(ctx context.Context, o *Origin) context.Context {
-	return context.WithValue(ctx, originKey{}, o)
+	return &originContext{ctx, o}
+}
+
+// Origins are the origins of a batch and the contexts that carry them, in one
+// piece of memory each.
+type Origins struct {
+	origins  []Origin
+	contexts []originContext
+}
+
+// NewOrigins returns n empty origins.
+func NewOrigins(n int) *Origins {
+	return &Origins{make([]Origin, n), make([]originContext, n)}
+}
+
+// At returns the i-th origin, to be filled.
+func (o *Origins) At(i int) *Origin { return &o.origins[i] }
+
+// Context returns a context within ctx that carries the i-th origin.
+func (o *Origins) Context(ctx context.Context, i int) context.Context {
+	c := &o.contexts[i]
+	c.Context, c.origin = ctx, &o.origins[i]
+	return c
 }
 
 // OriginFrom returns the origin that ctx carries, or nil where there is none:

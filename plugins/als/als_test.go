@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
+	"github.com/recsys-benthos/recsys-benthos/internal/catalog"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 	"github.com/recsys-benthos/recsys-benthos/internal/model"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
@@ -131,6 +133,42 @@ func TestARequestBecomesThePredictionOfOneVersion(t *testing.T) {
 	for i := range want {
 		if got[i] != want[i] {
 			t.Errorf("message %d:\ngot  %s\nwant %s", i, got[i], want[i])
+		}
+	}
+}
+
+func TestACatalogAddsTitleAndGenresAtOnce(t *testing.T) {
+	r, _ := published(t, 3, time.UnixMilli(0))
+	_, follower := resources(t, r)
+	if err := follower.Poll(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "movies.csv")
+	if err := os.WriteFile(path, []byte("movieId,title,genres\n10,Heat (1995),Action|Crime\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	movies, err := catalog.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mgr := service.MockResources(service.MockResourcesOptAddCache("model"), service.MockResourcesOptAddCache("movies"))
+	mgr.SetGeneric(model.LiveKey{Label: "model"}, follower.Live)
+	conf, err := predictSpec().ParseYAML("catalog: movies", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newPredictor(conf, mgr); err == nil || !strings.Contains(err.Error(), `resource "movies" is not a movie_catalog`) {
+		t.Errorf("without a catalog: %v", err)
+	}
+	mgr.SetGeneric(catalog.Key{Label: "movies"}, movies)
+	p, err := newPredictor(conf, mgr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := predictOne(t, p, `{"user_id":1,"movie_id":10,"x":1}`, `{"user_id":1,"movie_id":11}`)
+	for i, want := range []string{`"cold":[],"x":1,"title":"Heat (1995)","genres":["Action","Crime"]}`, `"cold":["movie"],"title":"","genres":[]}`} {
+		if !strings.HasSuffix(got[i], want) {
+			t.Errorf("got %s, want …%s", got[i], want)
 		}
 	}
 }

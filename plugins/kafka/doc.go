@@ -9,7 +9,8 @@
 //     batch keeps its turn. So the order of a partition holds through retries.
 //   - Memory is bounded: a partition holds checkpoint_limit messages or
 //     partition_buffer_bytes, whichever comes first, and one fetch more; franz-go
-//     holds one fetch per broker beside that.
+//     holds one fetch per broker beside that. While another partition has run dry
+//     and has more, only the bytes count.
 //   - Fetching stops because nobody polls, not by pausing: pausing makes franz-go
 //     drop what it has fetched. A partition is paused only when another one has run
 //     dry on its account.

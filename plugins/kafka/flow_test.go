@@ -361,3 +361,30 @@ func TestInputLeavesExcludedTopicsOut(t *testing.T) {
 		t.Errorf("read %v", got)
 	}
 }
+
+// TestADryPartitionIsFetchedForWhileAnotherIsFull: fetches bring partitions
+// different numbers of records, and the one that was drained first stood still
+// until the last one was.
+func TestADryPartitionIsFetchedForWhileAnotherIsFull(t *testing.T) {
+	full := func(bytes int) *partition {
+		return &partition{queue: make([]*kgo.Record, 2000), queuedBytes: bytes, next: 2000, end: 9000}
+	}
+	tests := map[string]struct {
+		full, other *partition
+		want        bool
+	}{
+		"dry":                    {full(1 << 20), &partition{next: 500, end: 9000}, true},
+		"dry, and bytes run out": {full(4 << 20), &partition{next: 500, end: 9000}, false},
+		"empty at its end":       {full(1 << 20), &partition{next: 500, end: 500}, false},
+		"never fetched":          {full(1 << 20), newPartition(topicPartition{"events", 1}), false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			i := newInput(&inputConfig{checkpointLimit: 1024, bufferBytes: 4 << 20}, service.MockResources())
+			i.parts = map[topicPartition]*partition{{"events", 0}: test.full, {"events", 1}: test.other}
+			if got := i.mayPoll(nil, false); got != test.want {
+				t.Errorf("polls: %v, want %v", got, test.want)
+			}
+		})
+	}
+}

@@ -211,6 +211,7 @@ func (i *input) mayPoll(client *kgo.Client, waited bool) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	anyFull, anyLow, anyEmpty := false, false, len(i.parts) == 0
+	anyDry, anyHeavy := false, false
 	for _, p := range i.parts {
 		if p.paused {
 			continue
@@ -218,9 +219,14 @@ func (i *input) mayPoll(client *kgo.Client, waited bool) bool {
 		anyFull = anyFull || p.full(i.conf)
 		anyLow = anyLow || p.low(i.conf)
 		anyEmpty = anyEmpty || len(p.queue) == 0
+		anyDry = anyDry || p.dry()
+		anyHeavy = anyHeavy || p.queuedBytes >= i.conf.bufferBytes
 	}
 	if !anyFull {
 		return anyLow || anyEmpty
+	}
+	if anyDry && !anyHeavy {
+		return true // fetches bring partitions different numbers of records
 	}
 	if !anyEmpty || !waited {
 		return false

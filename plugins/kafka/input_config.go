@@ -41,7 +41,7 @@ const (
 )
 
 const (
-	defaultBatchCount = 2000
+	defaultBatchCount = 1000
 	minCommitPeriod   = 100 * time.Millisecond // of franz-go
 )
 
@@ -133,7 +133,7 @@ func fetchFields() []*service.ConfigField {
 		service.NewStringField(fieldFetchMinBytes).
 			Description("The least bytes a broker should collect before it answers a fetch.").Default("1B").Advanced(),
 		service.NewStringField(fieldFetchMaxPartition).
-			Description("The most bytes of one partition in a fetch. A larger record still comes through.").Default("1MiB").Advanced(),
+			Description("The most bytes of one partition in a fetch. A larger record still comes through. Memory holds them decompressed, two fetches of each partition at most.").Default("256KiB").Advanced(),
 		service.NewDurationField(fieldFetchMaxWait).
 			Description("How long a broker may wait for `fetch_min_bytes`. A partition that was paused, because its messages are slow while others have run dry, goes on after this time.").Default("100ms").Advanced(),
 		service.NewStringEnumField(fieldIsolation, "read_uncommitted", "read_committed").

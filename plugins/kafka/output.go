@@ -212,7 +212,7 @@ func (o *output) record(ctx context.Context, m *service.Message, r *kgo.Record) 
 		}
 	}
 	if o.conf.key != nil {
-		key, err := o.conf.key.TryBytes(m)
+		key, err := o.key(m)
 		if err != nil {
 			return message.Rejectf(component, "field %s: %v", fieldKey, err)
 		}
@@ -245,6 +245,21 @@ func (o *output) record(ctx context.Context, m *service.Message, r *kgo.Record) 
 		return message.Rejectf(component, "record of %d bytes is over the limit of %d bytes of topic %q; raise the topic's max.message.bytes and the field %s", size, limit, r.Topic, fieldMaxMessageBytes)
 	}
 	return nil
+}
+
+// key is the record's key. For the usual one Bloblang is not asked, and if it is
+// still that of the record that was read, nothing is copied.
+func (o *output) key(m *service.Message) ([]byte, error) {
+	if o.conf.keyIsMeta {
+		value, _ := m.MetaGetImmut(metaKey)
+		if text, ok := value.(string); ok {
+			if origin := message.OriginFrom(m.Context()); origin != nil && string(origin.Key) == text {
+				return origin.Key, nil
+			}
+			return []byte(text), nil
+		}
+	}
+	return o.conf.key.TryBytes(m)
 }
 
 // placeRecord sets partition and timestamp where they are configured.

@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -129,11 +130,15 @@ func writeFields() []*service.ConfigField {
 	}
 }
 
+// metaKeyAlone is what nearly every pipeline has as its key.
+var metaKeyAlone = regexp.MustCompile(`^\$\{!\s*@kafka_key\s*\}$`)
+
 // outputConfig is what an output was configured with.
 type outputConfig struct {
 	connection
 	topic           *service.InterpolatedString
 	key             *service.InterpolatedString
+	keyIsMeta       bool // key is the metadata kafka_key, nothing else
 	partition       *service.InterpolatedString
 	timestamp       *service.InterpolatedString
 	headers         *service.MetadataFilter
@@ -180,6 +185,10 @@ func (c *outputConfig) parseRecord(conf *service.ParsedConfig) error {
 		if *target, err = conf.FieldInterpolatedString(field); err != nil {
 			return err
 		}
+	}
+	if c.key != nil {
+		text, err := conf.FieldString(fieldKey)
+		c.keyIsMeta = err == nil && metaKeyAlone.MatchString(text)
 	}
 	if conf.Contains(fieldMetadata) {
 		c.headers, err = conf.FieldMetadataFilter(fieldMetadata)

@@ -156,6 +156,9 @@ func (p *partition) full(c *inputConfig) bool {
 	return len(p.queue) >= c.checkpointLimit || p.queuedBytes >= c.bufferBytes
 }
 
+// dry says whether nothing is left of a partition that is known to have more.
+func (p *partition) dry() bool { return len(p.queue) == 0 && p.next >= 0 && p.next < p.end }
+
 // low says whether fetching should go on.
 func (p *partition) low(c *inputConfig) bool {
 	return len(p.queue) <= c.checkpointLimit/2 && p.queuedBytes <= c.bufferBytes/2

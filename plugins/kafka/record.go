@@ -40,14 +40,14 @@ func (c *inputConfig) wanted(r *kgo.Record) bool {
 // messages makes the messages of a batch, each with its origin, in contexts
 // within ctx. end is the high watermark.
 func (c *inputConfig) messages(ctx context.Context, p *partition, records []*kgo.Record, end int64) service.MessageBatch {
-	origins := make([]message.Origin, len(records))
+	origins := message.NewOrigins(len(records))
 	messages := make(service.MessageBatch, len(records))
 	for i, r := range records {
 		if r == p.endMarker {
 			messages[i] = endMessage(p)
 			continue
 		}
-		o := &origins[i]
+		o := origins.At(i)
 		o.Topic, o.Partition, o.Offset = r.Topic, r.Partition, r.Offset
 		o.Key, o.Value, o.Time = r.Key, r.Value, r.Timestamp
 		if len(r.Headers) > 0 {
@@ -56,7 +56,7 @@ func (c *inputConfig) messages(ctx context.Context, p *partition, records []*kgo
 				o.Headers[j] = message.Header{Key: h.Key, Value: h.Value}
 			}
 		}
-		m := service.NewMessageWithContext(message.WithOrigin(ctx, o), r.Value)
+		m := service.NewMessageWithContext(origins.Context(ctx, i), r.Value)
 		c.setMetadata(m, p, r, end)
 		messages[i] = m
 	}
