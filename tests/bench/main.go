@@ -43,7 +43,6 @@ var tables = []subject{
 	{"scale", "two predicting processes against one", scaleTable},
 	{"cassandra", "Kafka → Cassandra, and the scan for training", cassandraTable},
 	{"elasticsearch", "Kafka → Elasticsearch", elasticsearchTable},
-	{"spark", "the original's predictor on Spark Structured Streaming", sparkTable},
 }
 
 func main() {
@@ -54,11 +53,10 @@ func main() {
 		Usage:     "Measure the pipelines on real servers",
 		ArgsUsage: "[TABLE…]",
 		Flags: []cli.Flag{
-			&cli.IntFlag{Name: "messages", Usage: "events of predict, scale and spark", Value: 1_000_000},
+			&cli.IntFlag{Name: "messages", Usage: "events of predict and scale", Value: 1_000_000},
 			&cli.IntFlag{Name: "rows", Usage: "messages of cassandra and elasticsearch", Value: 200_000},
 			&cli.IntFlag{Name: "rounds", Usage: "how often everything is measured", Value: 3},
 			&cli.DurationFlag{Name: "duration", Usage: "of one measurement of latency", Value: 10 * time.Second},
-			&cli.StringFlag{Name: "python", Usage: "interpreter that has pyspark", Value: "python3"},
 			&cli.StringFlag{Name: "pprof", Usage: "file for a CPU profile of our process (predict, at least once, last round)"},
 		},
 		Action:   measureTables,
@@ -74,7 +72,7 @@ func main() {
 type bench struct {
 	messages, rows, rounds int
 	duration               time.Duration
-	python, pprof          string
+	pprof                  string
 
 	root   string // the repository
 	dir    string // removed at the end
@@ -90,7 +88,7 @@ func measureTables(c *cli.Context) error {
 	names := c.Args().Slice()
 	for _, name := range names {
 		if !slices.ContainsFunc(tables, func(t subject) bool { return t.name == name }) {
-			return fmt.Errorf("there is no table %q; give some of predict, latency, scale, cassandra, elasticsearch, spark", name)
+			return fmt.Errorf("there is no table %q; give some of predict, latency, scale, cassandra, elasticsearch", name)
 		}
 	}
 	if missing := servers.Missing(); missing != "" {
@@ -98,7 +96,7 @@ func measureTables(c *cli.Context) error {
 	}
 	b := &bench{
 		messages: c.Int("messages"), rows: c.Int("rows"), rounds: c.Int("rounds"),
-		duration: c.Duration("duration"), python: c.String("python"), pprof: c.String("pprof"),
+		duration: c.Duration("duration"), pprof: c.String("pprof"),
 	}
 	defer b.close()
 	if err := b.prepare(c.Context); err != nil {

@@ -1,7 +1,0 @@
-package main
-
-import (
-	"context"
-)
-
-func sparkTable(context.Context, *bench) (table, error) { return table{}, nil }
