@@ -125,10 +125,10 @@ func BenchmarkMessages(b *testing.B) {
 	}
 	for _, metadata := range []string{metadataAll, metadataKey, metadataNone} {
 		b.Run("record_metadata="+metadata, func(b *testing.B) {
-			c, p := &inputConfig{metadata: metadata}, newPartition(topicPartition{"events", 0})
+			c, p, of := &inputConfig{metadata: metadata}, newPartition(topicPartition{"events", 0}), &batch{records: records}
 			b.ReportAllocs()
 			for b.Loop() {
-				c.messages(context.Background(), p, records, 500)
+				c.messages(p, of, 500)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(records)), "ns/message")
 		})

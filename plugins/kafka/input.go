@@ -349,7 +349,7 @@ func (i *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.Ac
 				once.Do(func() { i.finish(p, b, err) })
 				return nil
 			}
-			return i.conf.messages(b.context(), p, b.records, end), ack, nil
+			return i.conf.messages(p, b, end), ack, nil
 		}
 		select {
 		case <-i.wake:

@@ -48,6 +48,7 @@ type batch struct {
 	first    int64
 	attempts int
 	out      bool // the pipeline has it
+	marker   bool // it is the end-of-partition marker, alone
 	txn      *transaction
 }
 
@@ -146,7 +147,7 @@ func (p *partition) take(c *inputConfig) *batch {
 		p.timer.Stop()
 		p.timer = nil
 	}
-	p.inFlight = &batch{records: p.queue[:n:n], first: p.queue[0].Offset, out: true}
+	p.inFlight = &batch{records: p.queue[:n:n], first: p.queue[0].Offset, out: true, marker: p.queue[0] == p.endMarker}
 	p.queue = p.queue[n:]
 	return p.inFlight
 }

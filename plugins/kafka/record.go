@@ -1,8 +1,6 @@
 package kafka
 
 import (
-	"context"
-
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/tidwall/gjson"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -38,15 +36,16 @@ func (c *inputConfig) wanted(r *kgo.Record) bool {
 }
 
 // messages makes the messages of a batch, each with its origin, in contexts
-// within ctx. end is the high watermark.
-func (c *inputConfig) messages(ctx context.Context, p *partition, records []*kgo.Record, end int64) service.MessageBatch {
+// within the batch's. end is the high watermark. Of p it needs only the name,
+// because it runs without the input's mutex.
+func (c *inputConfig) messages(p *partition, b *batch, end int64) service.MessageBatch {
+	if b.marker {
+		return service.MessageBatch{endMessage(p)}
+	}
+	ctx, records := b.context(), b.records
 	origins := message.NewOrigins(len(records))
 	messages := make(service.MessageBatch, len(records))
 	for i, r := range records {
-		if r == p.endMarker {
-			messages[i] = endMessage(p)
-			continue
-		}
 		o := origins.At(i)
 		o.Topic, o.Partition, o.Offset = r.Topic, r.Partition, r.Offset
 		o.Key, o.Value, o.Time = r.Key, r.Value, r.Timestamp
