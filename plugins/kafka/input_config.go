@@ -76,7 +76,7 @@ When brokers are away the input waits for them, and says so in the log once a mi
 - kafka_end_of_partition (only of the markers of `+"`emit_end_of_partition`"+`: "true")
 - all record headers
 
-Metadata costs more than all else that this input does; `+"`record_metadata`"+` limits it. The original record stays attached to each message whatever that field says, for `+"`dead_letter`"+` and others.
+Metadata costs more than all else that this input does; `+"`record_metadata`"+` limits it. The original record stays attached to each message whatever that field says, for `+"`dead_letter`"+` and for the key `+"`${! @kafka_key }`"+` of this plugin's outputs.
 
 ### Metrics
 
@@ -175,6 +175,7 @@ type inputConfig struct {
 	batchPeriod     time.Duration
 	lagPeriod       time.Duration
 	eventTypes      map[string]bool
+	eventHeads      [][]byte // how records of these types begin, as a rule
 	emitEnd         bool
 	metadata        string
 	multiHeader     bool
@@ -296,6 +297,7 @@ func (c *inputConfig) parseOwn(conf *service.ParsedConfig) error {
 		c.eventTypes = map[string]bool{}
 		for _, t := range types {
 			c.eventTypes[t] = true
+			c.eventHeads = append(c.eventHeads, fmt.Appendf(nil, `{"event_type":%q,`, t))
 		}
 	}
 	if c.emitEnd, err = conf.FieldBool(fieldEmitEnd); err != nil {

@@ -251,11 +251,12 @@ func (o *output) record(ctx context.Context, m *service.Message, r *kgo.Record) 
 // still that of the record that was read, nothing is copied.
 func (o *output) key(m *service.Message) ([]byte, error) {
 	if o.conf.keyIsMeta {
-		value, _ := m.MetaGetImmut(metaKey)
-		if text, ok := value.(string); ok {
-			if origin := message.OriginFrom(m.Context()); origin != nil && string(origin.Key) == text {
-				return origin.Key, nil
-			}
+		origin := message.OriginFrom(m.Context())
+		value, set := m.MetaGetImmut(metaKey)
+		switch text, ok := value.(string); {
+		case origin != nil && (!set || ok && string(origin.Key) == text):
+			return origin.Key, nil
+		case ok:
 			return []byte(text), nil
 		}
 	}

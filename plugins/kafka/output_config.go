@@ -84,7 +84,7 @@ func recordFields() []*service.ConfigField {
 		service.NewInterpolatedStringField(fieldTopic).
 			Description("The topic to write to."),
 		service.NewInterpolatedStringField(fieldKey).
-			Description("The key of each record. An empty key is none.").
+			Description("The key of each record. An empty key is none. `${! @kafka_key }` is the key of the record that the message began as, also where the input has `record_metadata: none`.").
 			Example("${! @kafka_key }").Optional(),
 		service.NewStringAnnotatedEnumField(fieldPartitioner, map[string]string{
 			murmur2:     "By the hash of the key, as Kafka's own clients do. Records without a key stay together by batch.",
@@ -131,7 +131,7 @@ func writeFields() []*service.ConfigField {
 }
 
 // metaKeyAlone is what nearly every pipeline has as its key.
-var metaKeyAlone = regexp.MustCompile(`^\$\{!\s*@kafka_key\s*\}$`)
+var metaKeyAlone = regexp.MustCompile(`^\$\{!\s*@kafka_key(\.or\(""\))?\s*\}$`)
 
 // outputConfig is what an output was configured with.
 type outputConfig struct {

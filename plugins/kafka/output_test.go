@@ -57,6 +57,26 @@ func TestOutputWritesKeysHeadersTimestampsAndTombstones(t *testing.T) {
 	}
 }
 
+func TestOutputKnowsTheKeyWithoutMetadata(t *testing.T) {
+	for _, key := range []string{"${! @kafka_key }", `${!@kafka_key.or("")}`} {
+		b := startBroker(t, broker.Topic{Name: "out"})
+		o := startOutput(t, b.Addr(), "seed_brokers: [$ADDR]\ntopic: out\nkey: '"+key+"'\n")
+		ctx := message.WithOrigin(testContext(t), &message.Origin{Key: []byte("u1")})
+		bare := service.NewMessageWithContext(ctx, []byte("v"))
+		changed := service.NewMessageWithContext(ctx, []byte("v"))
+		changed.MetaSetMut(metaKey, "u2")
+		keyless := service.NewMessageWithContext(message.WithOrigin(testContext(t), &message.Origin{}), []byte("v"))
+		if err := o.WriteBatch(testContext(t), service.MessageBatch{bare, changed, keyless}); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range []string{"u1", "u2", ""} {
+			if got := string(readTopic(t, b.Addr(), "out", 3)[i].Key); got != want {
+				t.Errorf("%s: key of record %d is %q, want %q", key, i, got, want)
+			}
+		}
+	}
+}
+
 // failures returns what a BatchError says of each message.
 func failures(t *testing.T, batch service.MessageBatch, index *service.Indexer, err error) map[int]error {
 	t.Helper()

@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"bytes"
+
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/tidwall/gjson"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -30,6 +32,11 @@ func (c *inputConfig) wanted(r *kgo.Record) bool {
 	}
 	if c.eventTypes == nil {
 		return true
+	}
+	for _, head := range c.eventHeads {
+		if bytes.HasPrefix(r.Value, head) {
+			return true
+		}
 	}
 	eventType := gjson.GetBytes(r.Value, "event_type")
 	return eventType.Type != gjson.String || c.eventTypes[eventType.Str] || !gjson.ValidBytes(r.Value)
