@@ -1,7 +1,6 @@
 package model
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -31,9 +30,10 @@ type userShard struct {
 }
 
 type userState struct {
-	history []rated // ascending by movie
-	model   uint64  // number of the model that sum is of; 0: not yet summed
-	sum     residual
+	movies []int64 // rated ones, ascending; apart, because they are searched
+	rated  []rated // what each got
+	model  uint64  // number of the model that sum is of; 0: not yet summed
+	sum    residual
 }
 
 // residual is r − μ − b_i − x_u·y_i, or a sum of such, in 2^-32 stars. Whole
@@ -54,7 +54,6 @@ func residualOf(value float32, fixed float64) residual {
 func (r residual) stars() float64 { return float64(r) / residualsPerStar }
 
 type rated struct {
-	movie int64
 	time  int64
 	value float32
 }
@@ -79,7 +78,7 @@ func (u *Users) Learn(r ratings.Rating) {
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	state := shard.state(r.User)
-	at, known := state.find(r.Movie)
+	at, known := slices.BinarySearch(state.movies, r.Movie)
 	if state.learn(r, at, known) {
 		state.model = 0
 	}
@@ -98,19 +97,16 @@ func (s *userShard) state(user int64) *userState {
 // says whether that changed anything.
 func (s *userState) learn(r ratings.Rating, at int, known bool) bool {
 	if !known {
-		s.history = slices.Insert(s.history, at, rated{r.Movie, r.Time, r.Value})
+		s.movies = slices.Insert(s.movies, at, r.Movie)
+		s.rated = slices.Insert(s.rated, at, rated{r.Time, r.Value})
 		return true
 	}
-	old := &s.history[at]
+	old := &s.rated[at]
 	if r.Time < old.time || r.Time == old.time && r.Value <= old.value {
 		return false
 	}
 	old.time, old.value = r.Time, r.Value
 	return true
-}
-
-func (s *userState) find(movie int64) (int, bool) {
-	return slices.BinarySearchFunc(s.history, movie, func(r rated, movie int64) int { return cmp.Compare(r.movie, movie) })
 }
 
 // Predict predicts as m.Predict does, with the user's current bias in place of
@@ -126,7 +122,7 @@ func (u *Users) Predict(m *Model, user, movie int64) Prediction {
 		return m.Predict(user, movie)
 	}
 	row, i := m.row(m.users, user), m.row(m.movies, movie)
-	at, known := state.find(movie)
+	at, known := slices.BinarySearch(state.movies, movie)
 	return state.predict(m, row, i, m.fixed(row, i), at, known)
 }
 
@@ -144,11 +140,11 @@ func (u *Users) PredictAndLearn(m *Model, r ratings.Rating) Prediction {
 	}
 	row, i := m.row(m.users, r.User), m.row(m.movies, r.Movie)
 	fixed := m.fixed(row, i)
-	at, known := state.find(r.Movie)
+	at, known := slices.BinarySearch(state.movies, r.Movie)
 	predicted := state.predict(m, row, i, fixed, at, known)
 	var before residual
 	if known {
-		before = residualOf(state.history[at].value, fixed)
+		before = residualOf(state.rated[at].value, fixed)
 	}
 	if state.learn(r, at, known) {
 		state.sum += residualOf(r.Value, fixed) - before
@@ -161,14 +157,14 @@ func (u *Users) PredictAndLearn(m *Model, r ratings.Rating) Prediction {
 func (s *userState) predict(m *Model, row, i int, fixed float64, at int, known bool) Prediction {
 	if s.model != m.number {
 		s.sum = 0
-		for _, r := range s.history {
-			s.sum += residualOf(r.value, m.fixed(row, m.row(m.movies, r.movie)))
+		for at, movie := range s.movies {
+			s.sum += residualOf(s.rated[at].value, m.fixed(row, m.row(m.movies, movie)))
 		}
 		s.model = m.number
 	}
-	sum, n := s.sum, len(s.history)
+	sum, n := s.sum, len(s.movies)
 	if known {
-		sum -= residualOf(s.history[at].value, fixed)
+		sum -= residualOf(s.rated[at].value, fixed)
 		n--
 	}
 	return Prediction{

@@ -18,6 +18,9 @@ const (
 	predictFieldCatalog = "catalog"
 )
 
+// replyBytes is the memory for a reply; most take less.
+const replyBytes = 384
+
 // maxFuture is how far the time of a rating may lie ahead of this machine's
 // clock for it to be learned.
 const maxFuture = 5 * time.Minute
@@ -135,26 +138,31 @@ func (p *predictor) ProcessBatch(ctx context.Context, batch service.MessageBatch
 		}
 	}
 	now := p.now().UnixMilli()
+	texts := make([]byte, 0, replyBytes*len(batch)) // of all replies, in one piece
 	for _, msg := range batch {
 		if msg.GetError() != nil {
 			continue
 		}
-		if err := p.predict(live.Users, version, movies, msg, now); err != nil {
+		begin := len(texts)
+		if texts, err = p.predict(texts, live.Users, version, movies, msg, now); err != nil {
 			msg.SetError(err)
+			continue
 		}
+		msg.SetBytes(texts[begin:len(texts):len(texts)])
 	}
 	return []service.MessageBatch{batch}, nil
 }
 
-// predict replaces a request by its prediction, enriched if movies is not nil.
-func (p *predictor) predict(users *model.Users, version *model.Version, movies *catalog.Catalog, msg *service.Message, now int64) error {
+// predict appends the prediction of a request to dst, enriched if movies is not
+// nil.
+func (p *predictor) predict(dst []byte, users *model.Users, version *model.Version, movies *catalog.Catalog, msg *service.Message, now int64) ([]byte, error) {
 	data, err := msg.AsBytes()
 	if err != nil {
-		return message.Rejectf("als_predict", "%v", err)
+		return dst, message.Rejectf("als_predict", "%v", err)
 	}
 	request, err := message.DecodeRequest("als_predict", message.MovieLensScale, data)
 	if err != nil {
-		return err
+		return dst, err
 	}
 	requestedAt := now
 	if origin := message.OriginFrom(msg.Context()); origin != nil {
@@ -182,14 +190,13 @@ func (p *predictor) predict(users *model.Users, version *model.Version, movies *
 		ColdUser: predicted.ColdUser, ColdMovie: predicted.ColdMovie,
 		Actual: request.Actual, HasActual: request.HasActual, Late: request.Time <= version.Until, Extra: request.Extra,
 	}
-	text := reply.AppendJSON(make([]byte, 0, 448))
+	dst = reply.AppendJSON(dst)
 	if movies != nil {
 		fields, _ := movies.JSON(request.Movie)
-		text[len(text)-1] = ','
-		text = append(append(text, fields...), '}')
+		dst[len(dst)-1] = ','
+		dst = append(append(dst, fields...), '}')
 	}
-	msg.SetBytes(text)
-	return nil
+	return dst, nil
 }
 
 func (p *predictor) Close(context.Context) error { return nil }

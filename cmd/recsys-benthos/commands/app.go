@@ -63,6 +63,13 @@ func schema() *service.ConfigSchema {
 	return s
 }
 
+// heapFloor counts as heap but is never touched, so that it takes no memory. The
+// garbage collector works when the heap has doubled: a small service would have it
+// work all the time, and with this works less often for 12 MiB more.
+var heapFloor []byte
+
+func init() { heapFloor = make([]byte, 12<<20) }
+
 // boundMemory has the garbage collector work harder before memory passes what
 // `up` promises (GOMEMLIMIT takes precedence). Other commands may need more.
 func boundMemory() {
