@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-const pollInterval = 10 * time.Millisecond
+const pollInterval = 20 * time.Millisecond
 
 func (b *bench) embedded() string { return filepath.Join(b.root, "config/embedded.yaml") }
 
