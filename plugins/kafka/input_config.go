@@ -109,7 +109,7 @@ func inputFields() []*service.ConfigField {
 func bufferFields() []*service.ConfigField {
 	return []*service.ConfigField{
 		service.NewIntField(fieldCheckpointLimit).
-			Description("How many messages of one partition may be buffered or unacknowledged before fetching from it pauses. One fetch more may be held.").
+			Description("How many messages of one partition may be buffered or unacknowledged before fetching from it pauses; a whole batch at least. One fetch more may be held.").
 			Default(1024).Advanced(),
 		service.NewStringField(fieldPartitionBuffer).
 			Description("How many bytes of one partition may be buffered before fetching from it pauses. One fetch more may be held.").
@@ -270,7 +270,7 @@ func (c *inputConfig) parseBatching(conf *service.ParsedConfig) error {
 	if c.batchCount <= 0 {
 		c.batchCount = defaultBatchCount
 	}
-	c.batchCount = min(c.batchCount, c.checkpointLimit)
+	c.checkpointLimit = max(c.checkpointLimit, c.batchCount)
 	if c.batchBytes, err = batching.FieldInt(fieldBatchBytes); err != nil {
 		return err
 	}
