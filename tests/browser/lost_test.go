@@ -17,7 +17,7 @@ func TestThePageSaysThatTheConnectionIsLostAndRecoversByItself(t *testing.T) {
 	b.silent(t, p.origin)
 	before := read(t, b)
 
-	p.kill()
+	p.Kill()
 	eventually(t, 10*time.Second, nil, func() error {
 		if now := read(t, b); now.ConnectionIs != "lost" || now.Connection != "Connection lost, retrying…" {
 			return fmt.Errorf("without a server the page says %q", now.Connection)

@@ -7,15 +7,14 @@
 package browser
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"github.com/recsys-benthos/recsys-benthos/tests/binary"
 )
 
-// binary is the program under test, built once.
-var binary string
+// program is the path of the binary under test, built once.
+var program string
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
@@ -23,17 +22,5 @@ func buildAndRun(m *testing.M) int {
 	if chromium() == "" && os.Getenv("CI") != "true" {
 		return m.Run() // every test is going to be skipped
 	}
-	folder, err := os.MkdirTemp("", "recsys-browser-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(folder)
-	binary = filepath.Join(folder, "recsys-benthos")
-	build := exec.Command("go", "build", "-o", binary, "github.com/recsys-benthos/recsys-benthos/cmd/recsys-benthos")
-	if output, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the binary: %v\n%s", err, output)
-		return 1
-	}
-	return m.Run()
+	return binary.Main(m, &program)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
+	"github.com/recsys-benthos/recsys-benthos/tests/binary"
 )
 
 const (
@@ -144,8 +145,8 @@ func number(t testing.TB, shown page, id string) (n int64) {
 func showsTheChampion(t testing.TB, b *tab, p *process, registry string) {
 	t.Helper()
 	eventually(t, patience, p, func() error {
-		list := exec.Command(binary, "models", "list", "--registry", "file://"+registry, "--json")
-		list.Env = inherited()
+		list := exec.Command(program, "models", "list", "--registry", "file://"+registry, "--json")
+		list.Env = binary.Inherited()
 		text, err := list.Output()
 		if err != nil {
 			return fmt.Errorf("models list: %w", err)

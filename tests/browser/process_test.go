@@ -1,57 +1,39 @@
 package browser
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/live"
+	"github.com/recsys-benthos/recsys-benthos/tests/binary"
 )
 
 // process is a running binary that serves a page.
 type process struct {
-	command *exec.Cmd
+	*binary.Process
 	started time.Time
 	origin  string // of the page, such as http://127.0.0.1:4195
-	said    output
-	done    chan struct{} // closed when it has ended
+	said    binary.Output
 }
 
 // start runs the binary, which is going to serve its page at the address; the
 // test ends it at last.
 func start(t testing.TB, address string, args ...string) *process {
 	t.Helper()
-	p := &process{command: exec.Command(binary, args...), origin: "http://" + address, done: make(chan struct{})}
-	p.command.Dir = t.TempDir() // no pipelines of the checkout
-	p.command.Env = inherited()
-	p.command.Stdout, p.command.Stderr = &p.said, &p.said
-	p.started = time.Now()
-	if err := p.command.Start(); err != nil {
+	p := &process{origin: "http://" + address, started: time.Now()}
+	command := exec.Command(program, args...)
+	command.Dir = t.TempDir() // no pipelines of the checkout
+	command.Stdout, command.Stderr = &p.said, &p.said
+	var err error
+	if p.Process, err = binary.Start(command); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		_ = p.command.Wait() // its ProcessState tells
-		close(p.done)
-	}()
-	t.Cleanup(p.kill)
+	t.Cleanup(p.Kill)
 	return p
-}
-
-// inherited is the environment without settings of the program under test.
-func inherited() []string {
-	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		name, _, _ := strings.Cut(variable, "=")
-		return strings.HasPrefix(name, "RECSYS_") || name == "KAFKA_BROKERS" || name == "LOG_LEVEL" || name == "GOMEMLIMIT"
-	})
 }
 
 // up is the command up with an address for the page.
@@ -65,18 +47,11 @@ func up(address, state, data string, args ...string) []string {
 // here, not by the program, so that the program can be started there again.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := binary.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-// kill ends the process at once, as kill -9 does, if it still runs.
-func (p *process) kill() {
-	_ = p.command.Process.Kill()
-	<-p.done
+	return address
 }
 
 // ended returns an error once the process has ended.
@@ -84,12 +59,7 @@ func (p *process) ended() error {
 	if p == nil {
 		return nil
 	}
-	select {
-	case <-p.done:
-		return fmt.Errorf("recsys-benthos %s has ended: %s", p.command.Args[1], p.command.ProcessState)
-	default:
-		return nil
-	}
+	return p.Ended()
 }
 
 // tail is the end of what the process has said.
@@ -97,7 +67,7 @@ func (p *process) tail() string {
 	if p == nil {
 		return "(no process runs)"
 	}
-	return "--- what it said:\n" + p.said.tail() + "---"
+	return "--- what it said:\n" + p.said.Tail() + "---"
 }
 
 var client = http.Client{Timeout: 5 * time.Second}
@@ -113,26 +83,6 @@ func (p *process) snapshot() (s live.Snapshot, err error) {
 		return s, fmt.Errorf("/live/snapshot: %s", response.Status)
 	}
 	return s, json.NewDecoder(response.Body).Decode(&s)
-}
-
-// output collects what a process says. It is safe for concurrent use.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(text []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(text)
-}
-
-func (o *output) tail() string {
-	const most = 4000
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	text := o.text.String()
-	return text[max(len(text)-most, 0):]
 }
 
 // eventually looks again and again until check finds nothing wrong. It gives up

@@ -52,7 +52,7 @@ func (f *fleet) all() []*process {
 
 func (f *fleet) kill() {
 	for _, p := range f.all() {
-		p.kill()
+		p.Kill()
 	}
 }
 

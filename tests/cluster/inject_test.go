@@ -70,7 +70,7 @@ func killPipeline(name string, which func(*fleet) **process, files ...string) fa
 	const away = 4 * time.Second
 	return fault{"kill -9 of " + name, away, func(t *testing.T, s *system, f *fleet) {
 		p := which(f)
-		(*p).kill()
+		(*p).Kill()
 		time.Sleep(away)
 		*p = s.pipelines(t, files)
 	}}
@@ -151,7 +151,7 @@ func (s *system) suffer(t *testing.T, f *fleet, wrong fault) {
 			t.Logf("%s said %.400s", p.name, line)
 		}
 		if !p.running() {
-			t.Errorf("%s has ended: %s\n%s", p.name, p.command.ProcessState, p.tail())
+			t.Errorf("%s has ended: %s\n%s", p.name, p.Command.ProcessState, p.tail())
 		}
 	}
 }

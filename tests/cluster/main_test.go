@@ -19,10 +19,10 @@ package cluster
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
+
+	"github.com/recsys-benthos/recsys-benthos/tests/binary"
 )
 
 const (
@@ -30,25 +30,13 @@ const (
 	root   = "../.."
 )
 
-// binary is the program under test, built once.
-var binary string
+// program is the path of the binary under test, built once.
+var program string
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
-	folder, err := os.MkdirTemp("", "recsys-cluster-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(folder)
-	binary = filepath.Join(folder, "recsys-benthos")
-	build := exec.Command("go", "build", "-o", binary, module+"/cmd/recsys-benthos")
-	if output, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the binary: %v\n%s", err, output)
-		return 1
-	}
-	code := m.Run()
+	code := binary.Main(m, &program)
 	if err := closeShared(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)

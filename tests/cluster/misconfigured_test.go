@@ -56,7 +56,7 @@ func TestAWrongSettingIsToldInOneLine(t *testing.T) {
 		t.Run(bad.name, func(t *testing.T) {
 			t.Parallel()
 			p := s.pipelines(t, []string{bad.pipeline}, bad.env...)
-			defer p.kill()
+			defer p.Kill()
 			t.Log(p.says(t, bad.says...))
 			sayLittle(t, p)
 		})
@@ -118,7 +118,15 @@ func TestAMissingTopicIsToldAndAwaited(t *testing.T) {
 	t.Log(f.ingest.says(t, "do not exist", "events", "recsys-benthos setup"))
 	t.Log(f.predictors[0].says(t, "predictions", "recsys-benthos setup"))
 	sayLittle(t, f.all()...)
+	health := []string{"health", "--admin", f.index.admin, "--check", "--timeout", "10s"}
+	unready := s.launch(t, "health", nil, health...)
+	if code := unready.end(t, time.Minute); code != 1 {
+		t.Errorf("health --check ended with code %d without two topics", code)
+	}
+	t.Log(unready.log.String())
+	expectParts(t, unready.log.String(), "not ready", "topic events", "topic predictions")
 	expectParts(t, s.command(t, "setup"), "topic events", "topic predictions")
+	expectParts(t, s.command(t, health...), "ready")
 	if err := s.reconnect(); err != nil { // a client takes a topic of the same name for the one it knew
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func TestTransactionsPredictExactlyOnce(t *testing.T) {
 			if t.Failed() {
 				t.Log(p.tail())
 			}
-			p.kill()
+			p.Kill()
 		}
 	})
 	s.sharedAmong(t, 2)
@@ -51,7 +51,7 @@ func TestTransactionsPredictExactlyOnce(t *testing.T) {
 			predictors[i%2].signal(t, syscall.SIGCONT)
 			continue
 		}
-		predictors[i%2].kill()
+		predictors[i%2].Kill()
 		predictors[i%2] = start(i % 2)
 	}
 	<-sent

@@ -17,6 +17,7 @@ import (
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
+	"github.com/recsys-benthos/recsys-benthos/tests/binary"
 	"github.com/recsys-benthos/recsys-benthos/tests/servers"
 )
 
@@ -249,12 +250,14 @@ func (s *system) pipelines(t testing.TB, files []string, env ...string) *process
 			t.Fatal(err)
 		}
 	}
-	admin, err := freeAddress()
+	admin, err := binary.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.launch(t, files[0], append([]string{"RECSYS_ADMIN=" + admin}, env...),
+	p := s.launch(t, files[0], append([]string{"RECSYS_ADMIN=" + admin}, env...),
 		"streams", "-o", "config/service.yaml", "-r", "config/cluster.yaml", folder)
+	p.admin = admin
+	return p
 }
 
 // close ends all processes and servers.
@@ -262,7 +265,7 @@ func (s *system) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.processes {
-		p.kill()
+		p.Kill()
 	}
 	if s.session != nil {
 		s.session.Close()

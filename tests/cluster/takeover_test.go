@@ -138,13 +138,13 @@ func (s *system) takeOver(t *testing.T, session, limit time.Duration) {
 		return nil
 	})
 	dies := s.predictor(t, env)
-	defer dies.kill()
+	defer dies.Kill()
 	var first string
 	for member := range s.sharedAmong(t, 1) {
 		first = member
 	}
 	stays := s.predictor(t, env)
-	defer stays.kill()
+	defer stays.Kill()
 	lost := s.sharedAmong(t, 2)[first]
 	if len(lost) == 0 {
 		t.Fatal("the first predictor has left its group")
@@ -159,7 +159,7 @@ func (s *system) takeOver(t *testing.T, session, limit time.Duration) {
 		return nil
 	})
 	killed := time.Now()
-	dies.kill()
+	dies.Kill()
 	for members := range s.sharedAmong(t, 1) {
 		t.Logf("%s has all partitions; %v were the other's", members, lost)
 	}

@@ -49,7 +49,7 @@ func TestASecondUpOnTheSameFolderIsRefused(t *testing.T) {
 	eventually(t, 20*time.Second, running, running.says("http://127.0.0.1:"))
 	start(t, launch{args: up(state, "--data", data)}).refuse(10*time.Second, state, "--state")
 	start(t, launch{args: []string{"broker", "--state", state, "--address", "127.0.0.1:0"}}).refuse(10*time.Second, state)
-	if err := running.alive(); err != nil {
+	if err := running.Ended(); err != nil {
 		t.Errorf("the first one: %v\n%s", err, running.tail())
 	}
 }
@@ -132,7 +132,7 @@ func liveIn(state string) []string {
 func (p *process) says(words string) func() error {
 	return func() error {
 		if !strings.Contains(p.stderr.String(), words) {
-			return fmt.Errorf("%s has not said %q", p.name(), words)
+			return fmt.Errorf("%s has not said %q", p.Name(), words)
 		}
 		return nil
 	}

@@ -74,11 +74,11 @@ func TestKilledAtRandomMomentsUpLosesNothingAndStoresEveryEventOnce(t *testing.T
 			after = min(after, time.Second)
 		}
 		select {
-		case <-p.done:
+		case <-p.Done:
 			t.Fatalf("kill %d: it ended by itself\n%s", i+1, p.tail())
 		case <-time.After(after):
 		}
-		p.kill()
+		p.Kill()
 		t.Logf("kill %d after %.2f s; %d predictions are in the index", i+1, after.Seconds(), len(liveIn(killed)))
 	}
 	last := plan.toTheEnd(t, killed)

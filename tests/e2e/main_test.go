@@ -9,29 +9,17 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"github.com/recsys-benthos/recsys-benthos/tests/binary"
 )
 
-// binary is the program under test, built once.
-var binary string
+// program is the path of the binary under test, built once.
+var program string
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
-	folder, err := os.MkdirTemp("", "recsys-e2e-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(folder)
-	binary = filepath.Join(folder, "recsys-benthos")
-	build := exec.Command("go", "build", "-o", binary, "github.com/recsys-benthos/recsys-benthos/cmd/recsys-benthos")
-	if output, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the binary: %v\n%s", err, output)
-		return 1
-	}
 	flag.Parse()
 	if long() {
 		// Long outages are mostly waiting: all at once.
@@ -40,7 +28,7 @@ func buildAndRun(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	return binary.Main(m, &program)
 }
 
 // long reports whether the long variants are wanted, as in CI.

@@ -73,7 +73,7 @@ func (s *separate) stopStreams() {
 func (s *separate) pass(d time.Duration) {
 	s.t.Helper()
 	select {
-	case <-s.streams.done:
+	case <-s.streams.Done:
 		s.t.Fatalf("the pipelines ended in the outage\n%s", s.streams.tail())
 	case <-time.After(d):
 	}
@@ -160,7 +160,7 @@ func TestABrokerThatIsAwayCostsNothing(t *testing.T) {
 			if c.signal == syscall.SIGSTOP {
 				s.brokerRuns.signal(syscall.SIGCONT)
 			} else {
-				s.brokerRuns.kill()
+				s.brokerRuns.Kill()
 				s.startBroker()
 			}
 			s.everythingArrives(events)

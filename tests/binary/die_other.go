@@ -1,6 +1,6 @@
-//go:build cluster && !linux
+//go:build !linux
 
-package cluster
+package binary
 
 import "syscall"
 

@@ -1,8 +1,6 @@
-//go:build cluster
-
-package cluster
+package binary
 
 import "syscall"
 
-// dieWithUs has the kernel kill a pipeline whose test has died.
+// dieWithUs has the kernel kill a process whose test has died.
 func dieWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
