@@ -13,6 +13,7 @@ const stuckAfter = 60 * time.Second
 type result struct {
 	perSecond float64 // messages
 	cpu       float64 // µs of all processes per message
+	whole     float64 // the same from the start of the processes on
 	rss       float64 // MiB, the most of any process until the end
 }
 
@@ -61,6 +62,7 @@ func between(half, end sample, processes []*process) result {
 	r := result{
 		perSecond: messages / end.at.Sub(half.at).Seconds(),
 		cpu:       float64((end.cpu - half.cpu).Microseconds()) / messages,
+		whole:     float64(end.cpu.Microseconds()) / float64(end.done),
 	}
 	for _, p := range processes {
 		r.rss = max(r.rss, float64(p.peakRSS())/(1<<20))
@@ -85,7 +87,7 @@ func (b *bench) inTurns(ctx context.Context, contenders ...*contender) error {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 			c.results = append(c.results, r)
-			progressf("round %d, %s: %s/s, %.2f µs CPU, %.0f MiB", round+1, c.name, digits(r.perSecond), r.cpu, r.rss)
+			progressf("round %d, %s: %s/s, %.2f µs CPU, %.2f in all, %.0f MiB", round+1, c.name, digits(r.perSecond), r.cpu, r.whole, r.rss)
 		}
 	}
 	return nil
@@ -96,6 +98,10 @@ func (c *contender) perSecond() []float64 {
 }
 
 func (c *contender) cpu() []float64 { return each(c.results, func(r result) float64 { return r.cpu }) }
+
+func (c *contender) whole() []float64 {
+	return each(c.results, func(r result) float64 { return r.whole })
+}
 
 func (c *contender) rss() []float64 { return each(c.results, func(r result) float64 { return r.rss }) }
 

@@ -112,9 +112,29 @@ func (b *bench) startOurs(ctx context.Context, profile string, env []string, pip
 	return p, err
 }
 
-// cpu is what the process has used so far, user and system.
-func (p *process) cpu() time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+// family is the process and its children: Python has a Java beside it.
+func (p *process) family() []int {
+	pid := p.cmd.Process.Pid
+	family := []int{pid}
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, field := range strings.Fields(string(children)) {
+		if child, err := strconv.Atoi(field); err == nil {
+			family = append(family, child)
+		}
+	}
+	return family
+}
+
+// cpu is what the process and its children have used so far, user and system.
+func (p *process) cpu() (sum time.Duration) {
+	for _, pid := range p.family() {
+		sum += cpuOf(pid)
+	}
+	return sum
+}
+
+func cpuOf(pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}
@@ -128,9 +148,17 @@ func (p *process) cpu() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // 100 ticks a second on every Linux
 }
 
-// peakRSS is the most memory that the process has had in use, in bytes.
-func (p *process) peakRSS() int64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+// peakRSS is the most memory that the process and its children have had in use,
+// in bytes.
+func (p *process) peakRSS() (sum int64) {
+	for _, pid := range p.family() {
+		sum += peakRSSOf(pid)
+	}
+	return sum
+}
+
+func peakRSSOf(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}

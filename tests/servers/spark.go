@@ -1,0 +1,66 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// pyspark and numpy, which its recommender wants.
+var pythonPackages = []string{"pyspark==4.0.1", "numpy==2.2.6"}
+
+// sparkKafka is what Spark reads and writes Kafka with, beside its own jars.
+var sparkKafka = release{name: "spark-kafka-4.0.1", dependencies: []string{
+	"org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.1:jar", "org.apache.spark:spark-token-provider-kafka-0-10_2.13:4.0.0:jar",
+	"org.apache.kafka:kafka-clients:3.9.0:jar", "org.apache.commons:commons-pool2:2.12.0:jar",
+}}
+
+// Spark is Apache Spark with a Python of its own.
+type Spark struct {
+	Python string // path of the interpreter
+	Jars   string // of Kafka's source and sink, for spark.jars
+}
+
+// FetchSpark returns Spark from the cache, where it puts it the first time. It
+// needs python3 with venv, Java 17 and Maven.
+func FetchSpark(ctx context.Context) (Spark, error) {
+	dir, err := sparkKafka.fetch(ctx)
+	if err != nil {
+		return Spark{}, err
+	}
+	jars, err := classpath(dir)
+	if err != nil {
+		return Spark{}, err
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return Spark{}, err
+	}
+	venv := filepath.Join(cache, strings.ReplaceAll(pythonPackages[0], "==", "-"))
+	python := filepath.Join(venv, "bin", "python")
+	complete := filepath.Join(venv, "complete") // what was interrupted is begun again
+	if _, err := os.Stat(complete); err != nil {
+		if err := runTool(ctx, "python3", "-m", "venv", "--clear", venv); err != nil {
+			return Spark{}, fmt.Errorf("making a Python environment for Spark: %w; install python3 with venv (Debian: apt-get install python3-venv)", err)
+		}
+		if err := runTool(ctx, python, append([]string{"-m", "pip", "install", "--quiet"}, pythonPackages...)...); err != nil {
+			return Spark{}, fmt.Errorf("installing %s: %w", strings.Join(pythonPackages, " and "), err)
+		}
+		if err := os.WriteFile(complete, nil, 0o644); err != nil {
+			return Spark{}, err
+		}
+	}
+	return Spark{python, strings.ReplaceAll(jars, string(os.PathListSeparator), ",")}, nil
+}
+
+func runTool(ctx context.Context, name string, args ...string) error {
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		return errors.Join(fmt.Errorf("running %s: %w", filepath.Base(name), err), errors.New(lastLines(out, 5)))
+	}
+	return nil
+}
