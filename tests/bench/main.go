@@ -39,9 +39,9 @@ type subject struct {
 // tables are what can be measured, in the order of docs/benchmarks.md.
 var tables = []subject{
 	{"predict", "Kafka → als_predict → movie_enrich → Kafka", predictTable},
+	{"spark", "the same against the original's predictor", sparkTable},
 	{"latency", "from a request to its prediction", latencyTable},
 	{"scale", "two predicting processes against one", scaleTable},
-	{"spark", "the original's predictor", sparkTable},
 	{"cassandra", "Kafka → Cassandra, and the scan for training", cassandraTable},
 	{"elasticsearch", "Kafka → Elasticsearch", elasticsearchTable},
 }
@@ -89,7 +89,7 @@ func measureTables(c *cli.Context) error {
 	names := c.Args().Slice()
 	for _, name := range names {
 		if !slices.ContainsFunc(tables, func(t subject) bool { return t.name == name }) {
-			return fmt.Errorf("there is no table %q; give some of predict, latency, scale, spark, cassandra, elasticsearch", name)
+			return fmt.Errorf("there is no table %q; give some of predict, spark, latency, scale, cassandra, elasticsearch", name)
 		}
 	}
 	if missing := servers.Missing(); missing != "" {

@@ -24,7 +24,7 @@ model = ALSModel.load(model_folder).setColdStartStrategy("nan")
 model.setUserCol("user_id").setItemCol("movie_id")
 model.userFactors.cache().count()
 model.itemFactors.cache().count()
-movies = spark.read.csv(movies_file, header=True).select(
+movies = spark.read.csv(movies_file, header=True, escape='"').select(
     col("movieId").cast("int").alias("movie_id"), "title", split("genres", "\\|").alias("genres")
 ).cache()
 movies.count()

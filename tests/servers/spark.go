@@ -16,7 +16,7 @@ var pythonPackages = []string{"pyspark==4.0.1", "numpy==2.2.6"}
 // sparkKafka is what Spark reads and writes Kafka with, beside its own jars.
 var sparkKafka = release{name: "spark-kafka-4.0.1", dependencies: []string{
 	"org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.1:jar", "org.apache.spark:spark-token-provider-kafka-0-10_2.13:4.0.0:jar",
-	"org.apache.kafka:kafka-clients:3.9.0:jar", "org.apache.commons:commons-pool2:2.12.0:jar",
+	"org.apache.kafka:kafka-clients:3.9.1:jar", "org.apache.commons:commons-pool2:2.12.0:jar",
 }}
 
 // Spark is Apache Spark with a Python of its own.
