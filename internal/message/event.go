@@ -80,14 +80,14 @@ func (s Scale) check(value float64) string {
 
 // eventFields are the raw fields of an event before their types are checked.
 type eventFields struct {
-	id, kind, user, movie, value, time gjson.Result
+	id, kind, user, movie, value, time jsonValue
 	extra                              []byte
 }
 
 // read takes the fields of any JSON object.
 func (f *eventFields) read(data []byte) error {
 	var fields eventFields // a second one, because this one leaves the stack
-	err := forEachField(data, func(key string, value gjson.Result) error {
+	err := forEachField(data, func(key string, value jsonValue) error {
 		fields.add(key, &value)
 		return nil
 	})
@@ -95,7 +95,7 @@ func (f *eventFields) read(data []byte) error {
 	return err
 }
 
-func (f *eventFields) add(key string, value *gjson.Result) {
+func (f *eventFields) add(key string, value *jsonValue) {
 	switch key {
 	case "event_id":
 		f.id = *value
@@ -168,7 +168,7 @@ func (r EventRules) event(fields *eventFields) (Event, error) {
 	return event, err
 }
 
-func parseEventType(value gjson.Result) (EventType, error) {
+func parseEventType(value jsonValue) (EventType, error) {
 	if !value.Exists() {
 		return "", fieldErrorf("event_type", "is missing; give rate, tag, view, unrate or forget_user")
 	}
@@ -180,7 +180,7 @@ func parseEventType(value gjson.Result) (EventType, error) {
 	return "", fieldErrorf("event_type", "%s is unknown; give rate, tag, view, unrate or forget_user", excerpt(value.Raw))
 }
 
-func (r EventRules) value(event *Event, value gjson.Result) (err error) {
+func (r EventRules) value(event *Event, value jsonValue) (err error) {
 	switch event.Type {
 	case Rate:
 		if !value.Exists() {
@@ -211,7 +211,7 @@ func (r EventRules) value(event *Event, value gjson.Result) (err error) {
 	return nil
 }
 
-func (r EventRules) time(event *Event, value gjson.Result) (err error) {
+func (r EventRules) time(event *Event, value jsonValue) (err error) {
 	if !value.Exists() {
 		return fieldErrorf("timestamp", "is missing")
 	}

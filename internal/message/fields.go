@@ -54,9 +54,19 @@ func tooDeep(data []byte) bool {
 	return false
 }
 
+// jsonValue is a JSON value as it was written: gjson's, without what nobody asks
+// for here, which is half of it.
+type jsonValue struct {
+	Type gjson.Type
+	Raw  string // empty if there is none
+	Str  string // of a string
+}
+
+func (v *jsonValue) Exists() bool { return v.Raw != "" }
+
 // forEachField calls fn for every field of the JSON object in data, in order.
 // It fails on anything but one well-formed object.
-func forEachField(data []byte, fn func(key string, value gjson.Result) error) error {
+func forEachField(data []byte, fn func(key string, value jsonValue) error) error {
 	if len(data) == 0 {
 		return fmt.Errorf("empty message; expected a JSON object")
 	}
@@ -72,7 +82,7 @@ func forEachField(data []byte, fn func(key string, value gjson.Result) error) er
 	}
 	var err error
 	object.ForEach(func(key, value gjson.Result) bool {
-		err = fn(key.Str, value)
+		err = fn(key.Str, jsonValue{value.Type, value.Raw, value.Str})
 		return err == nil
 	})
 	return err
@@ -80,7 +90,7 @@ func forEachField(data []byte, fn func(key string, value gjson.Result) error) er
 
 // parseID reads an id: a JSON number or a decimal string, a whole number from 0
 // to 2^63-1.
-func parseID(field string, value gjson.Result) (int64, error) {
+func parseID(field string, value jsonValue) (int64, error) {
 	text := value.Raw
 	switch value.Type {
 	case gjson.Number:
@@ -100,7 +110,7 @@ func parseID(field string, value gjson.Result) (int64, error) {
 }
 
 // parseNumber reads a finite JSON number, or a string that holds one.
-func parseNumber(field string, value gjson.Result) (float64, error) {
+func parseNumber(field string, value jsonValue) (float64, error) {
 	text := value.Raw
 	switch value.Type {
 	case gjson.Number:
@@ -121,7 +131,7 @@ func parseNumber(field string, value gjson.Result) (float64, error) {
 const millisecondsFrom = 100_000_000_000
 
 // parseTime reads a point in time and returns Unix milliseconds.
-func parseTime(field string, value gjson.Result) (int64, error) {
+func parseTime(field string, value jsonValue) (int64, error) {
 	text := value.Raw
 	switch value.Type {
 	case gjson.Number:
@@ -188,7 +198,7 @@ func parseDigits(s string) (n int, ok bool) {
 
 // parseText reads a JSON string of at most limit bytes; a number is taken as
 // its digits, since the original system's producers send either.
-func parseText(field string, value gjson.Result, limit int) (string, error) {
+func parseText(field string, value jsonValue, limit int) (string, error) {
 	text := value.Str
 	switch value.Type {
 	case gjson.String:

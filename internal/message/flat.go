@@ -20,8 +20,8 @@ import (
 type flatObject struct {
 	scanner
 	key      string
-	value    gjson.Result // without Num and Index
-	complete bool         // the whole text was read
+	value    jsonValue
+	complete bool // the whole text was read
 }
 
 func readFlat(text string) flatObject { return flatObject{scanner: scanner{text: text}} }
@@ -51,7 +51,7 @@ func (o *flatObject) next() bool {
 		return false
 	}
 	o.space()
-	o.value = gjson.Result{}
+	o.value = jsonValue{}
 	return o.readValue(&o.value)
 }
 
@@ -98,7 +98,7 @@ func (s *scanner) quoted() (string, bool) {
 	return "", false
 }
 
-func (s *scanner) readValue(v *gjson.Result) bool {
+func (s *scanner) readValue(v *jsonValue) bool {
 	if s.at == len(s.text) {
 		return false
 	}
@@ -127,7 +127,7 @@ func (s *scanner) readValue(v *gjson.Result) bool {
 	}
 }
 
-func (s *scanner) literal(v *gjson.Result, kind gjson.Type, word string) bool {
+func (s *scanner) literal(v *jsonValue, kind gjson.Type, word string) bool {
 	if !strings.HasPrefix(s.text[s.at:], word) {
 		return false
 	}

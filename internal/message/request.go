@@ -2,6 +2,7 @@ package message
 
 import (
 	"strconv"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 )
@@ -23,14 +24,14 @@ type Request struct {
 }
 
 type requestFields struct {
-	id, kind, eventType, user, movie, value, time gjson.Result
+	id, kind, eventType, user, movie, value, time jsonValue
 	extra                                         []byte
 }
 
 // read takes the fields of any JSON object.
 func (f *requestFields) read(data []byte) error {
 	var fields requestFields // a second one, because this one leaves the stack
-	err := forEachField(data, func(key string, value gjson.Result) error {
+	err := forEachField(data, func(key string, value jsonValue) error {
 		fields.add(key, &value)
 		return nil
 	})
@@ -38,7 +39,7 @@ func (f *requestFields) read(data []byte) error {
 	return err
 }
 
-func (f *requestFields) add(key string, value *gjson.Result) {
+func (f *requestFields) add(key string, value *jsonValue) {
 	switch key {
 	case "request_id":
 		f.id = *value
@@ -62,11 +63,12 @@ func (f *requestFields) add(key string, value *gjson.Result) {
 }
 
 // DecodeRequest reads and checks one prediction request; scale is that of the
-// ratings that rating events bring. Every error is a *Rejection in the name of
+// ratings that rating events bring. The request's ID is a part of data, which
+// must not change while it is in use. Every error is a *Rejection in the name of
 // component.
 func DecodeRequest(component string, scale Scale, data []byte) (Request, error) {
 	var fields requestFields
-	object := readFlat(string(data))
+	object := readFlat(unsafe.String(unsafe.SliceData(data), len(data)))
 	for object.next() {
 		fields.add(object.key, &object.value)
 	}
