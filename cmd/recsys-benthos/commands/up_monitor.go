@@ -177,7 +177,7 @@ func requestID(place string, value []byte) string {
 	if err != nil || request.ID == "" {
 		return place
 	}
-	return request.ID
+	return strings.Clone(request.ID) // the value is let go
 }
 
 // refresh asks the broker for the topics' ends and the groups' positions.
