@@ -52,18 +52,17 @@ func TestMemoryIsBoundedWhileNothingIsAcknowledged(t *testing.T) {
 }
 
 func TestBatchesFillForAPeriod(t *testing.T) {
-	b := startBroker(t, broker.Topic{Name: "events"})
-	i := startInput(t, b.Addr(), "seed_brokers: [$ADDR]\ntopics: [events]\nbatching: {count: 10, period: 300ms}\n")
+	b := startBroker(t, broker.Topic{Name: "many"}, broker.Topic{Name: "few"})
+	full := startInput(t, b.Addr(), "seed_brokers: [$ADDR]\ntopics: [many]\nbatching: {count: 10, period: 10m}\n")
 	for n := range 10 {
-		produce(t, b.Addr(), "events", 0, fmt.Sprint(n))
+		produce(t, b.Addr(), "many", 0, fmt.Sprint(n))
 	}
-	if r := readBatch(t, i); len(r.values) != 10 {
+	if r := readBatch(t, full); len(r.values) != 10 {
 		t.Errorf("a batch of %d, want 10", len(r.values))
-	} else {
-		mustAck(t, r, nil)
 	}
-	produce(t, b.Addr(), "events", 0, "10")
-	if r := readBatch(t, i); len(r.values) != 1 {
+	late := startInput(t, b.Addr(), "seed_brokers: [$ADDR]\ntopics: [few]\nbatching: {count: 10, period: 300ms}\n")
+	produce(t, b.Addr(), "few", 0, "0")
+	if r := readBatch(t, late); len(r.values) != 1 {
 		t.Errorf("a batch of %d after the period, want 1", len(r.values))
 	}
 }
