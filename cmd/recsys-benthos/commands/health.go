@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,25 +28,31 @@ they have what the pipelines need: what stops a pipeline (a topic or table that 
 			&cli.DurationFlag{Name: "timeout", Usage: "how long to wait for the answer", Value: 2 * time.Second},
 		},
 		Action: func(c *cli.Context) error {
-			client := http.Client{Timeout: c.Duration("timeout")}
-			response, err := client.Get("http://" + c.String("admin") + "/ready")
-			if err != nil {
-				return fmt.Errorf("not healthy: %w", err)
+			err := askReady(c)
+			if c.Bool("check") { // also where it is not ready: this may be why
+				err = errors.Join(err, checkServers(c))
 			}
-			defer response.Body.Close()
-			body, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
-			if response.StatusCode != http.StatusOK {
-				return fmt.Errorf("not ready: %s: %s", response.Status, body)
+			if err == nil {
+				fmt.Println("ready")
 			}
-			if c.Bool("check") {
-				if err := checkServers(c); err != nil {
-					return err
-				}
-			}
-			fmt.Println("ready")
-			return nil
+			return err
 		},
 	}
+}
+
+// askReady fails if the instance does not say that it is ready.
+func askReady(c *cli.Context) error {
+	client := http.Client{Timeout: c.Duration("timeout")}
+	response, err := client.Get("http://" + c.String("admin") + "/ready")
+	if err != nil {
+		return fmt.Errorf("not healthy: %w", err)
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s: %s", response.Status, strings.TrimSpace(string(body)))
+	}
+	return nil
 }
 
 // checkServers fails if the servers of the profile lack what the pipelines need.
