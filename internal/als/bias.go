@@ -18,7 +18,7 @@ const startSweeps = 10
 // It returns ratings.ErrNoRatings for an empty matrix, an error that wraps
 // ErrBadParameters, or ctx's error.
 func BiasOnly(ctx context.Context, m *ratings.Matrix, lambda, nu float64, iterations int) (*Factors, error) {
-	p := Parameters{Rank: 1, Lambda: lambda, Nu: nu, Iterations: iterations}
+	p := Parameters{Algorithm: ALS, Rank: 1, Lambda: lambda, Nu: nu, Iterations: iterations}
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}

@@ -41,10 +41,10 @@ func TestBiasesOfASmallMatrixAreThoseDoneByHand(t *testing.T) {
 
 func TestNothingToLearnFromIsAnError(t *testing.T) {
 	empty := &ratings.Matrix{}
-	if _, err := Train(t.Context(), empty, DefaultParameters(), nil); !errors.Is(err, ratings.ErrNoRatings) {
+	if _, err := Train(t.Context(), empty, DefaultParameters(ALS), nil); !errors.Is(err, ratings.ErrNoRatings) {
 		t.Errorf("Train returned %v", err)
 	}
-	if _, err := TrainReference(empty, DefaultParameters()); !errors.Is(err, ratings.ErrNoRatings) {
+	if _, err := TrainReference(empty, DefaultParameters(ALS)); !errors.Is(err, ratings.ErrNoRatings) {
 		t.Errorf("TrainReference returned %v", err)
 	}
 	if _, err := BiasOnly(t.Context(), empty, 1, 0.5, 1); !errors.Is(err, ratings.ErrNoRatings) {

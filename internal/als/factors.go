@@ -19,6 +19,33 @@ type Factors struct {
 	MovieCounts  []int32   // ratings of each movie in training [movies]
 	Lambda       float64   // λ of the regularization λ·n^ν
 	Nu           float64   // ν of the regularization λ·n^ν
+
+	Posterior  *Posterior  // what Bayesian solvers know of uncertainty, nil of others
+	Preference *Preference // the head that ranks, nil if there is none
+}
+
+// Posterior is what Bayesian solvers learn beyond the means, which are the
+// Factors. Vectors of one row are joint: its factors and then its bias, length
+// D = rank+1; symmetric matrices are packed lower triangles, row by row, T =
+// D·(D+1)/2 long.
+type Posterior struct {
+	Alpha           float64   // precision of the noise of a user with weight 1, 1/stars²
+	UserWeight      []float32 // w_u: user u's noise has precision α·w_u [users]
+	UserCovariance  []float32 // of (x_u, b_u) [users × T]
+	MovieCovariance []float32 // of (y_i, b_i) [movies × T]
+	UserMean        []float32 // prior of users [D]
+	UserPrecision   []float32 // prior of users [T]
+	MovieMean       []float32 // prior of movies [D]
+	MoviePrecision  []float32 // prior of movies [T]
+}
+
+// Preference is a model of what a user would choose, x_u·y_i of factors of its
+// own. Rows are those of the Factors it belongs to.
+type Preference struct {
+	Rank         int
+	UserFactors  []float32 // row-major [users × rank]
+	MovieFactors []float32 // row-major [movies × rank]
+	Beta         float64   // ranking score = x·y + β·(r̂ − the user's mean prediction)
 }
 
 // Predict returns μ + b_u + b_i + x_u·y_i of a user row and a movie row, in

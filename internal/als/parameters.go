@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // ErrBadParameters says that parameters of a solver are out of their range.
@@ -17,8 +18,9 @@ const (
 	maxIterations = 10_000
 )
 
-// Parameters of biased explicit ALS.
+// Parameters of a solver. Those that its algorithm does not have are left out.
 type Parameters struct {
+	Algorithm  string  `json:"algorithm"`  // one of Algorithms
 	Rank       int     `json:"rank"`       // columns of the factor matrices, 1 to 1024
 	Lambda     float64 `json:"lambda"`     // λ of the regularization λ·n^ν, 1e-6 to 1e6
 	Nu         float64 `json:"nu"`         // ν of the regularization λ·n^ν, 0 to 2; 1 is ALS-WR
@@ -27,15 +29,18 @@ type Parameters struct {
 	Threads    int     `json:"-"`          // 0 means one per CPU; it never changes the result
 }
 
-// DefaultParameters are one rule for all MovieLens sets: rank 64, λ 1.25, ν ½, 10 iterations.
-func DefaultParameters() Parameters {
-	return Parameters{Rank: 64, Lambda: 1.25, Nu: 0.5, Iterations: 10, Seed: 42}
+// DefaultParameters of an algorithm: one rule for all data sets. Those of an
+// unknown algorithm are those of ALS, with its name, which Validate refuses.
+func DefaultParameters(algorithm string) Parameters {
+	return Parameters{Algorithm: algorithm, Rank: 64, Lambda: 1.25, Nu: 0.5, Iterations: 10, Seed: 42}
 }
 
 // Validate returns an error that wraps ErrBadParameters and says which
 // parameter is wrong, and what it may be.
 func (p Parameters) Validate() error {
 	switch {
+	case solvers[p.Algorithm] == nil:
+		return fmt.Errorf("algorithm is %q, want one of %s: %w", p.Algorithm, strings.Join(Algorithms(), ", "), ErrBadParameters)
 	case p.Rank < 1 || p.Rank > maxRank:
 		return fmt.Errorf("rank is %d, want 1 to %d: %w", p.Rank, maxRank, ErrBadParameters)
 	case p.Iterations < 1 || p.Iterations > maxIterations:

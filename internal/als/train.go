@@ -17,26 +17,10 @@ type Progress struct {
 	Elapsed   time.Duration // since training began
 }
 
-// Train learns the biases and factors of all users and movies of m, as the
-// package comment says. It starts from the bias-only solution with small random
-// user factors; each iteration solves all movies and then all users, so it ends
-// with a user half-step: stored user factors are exactly what folding in a
-// user's ratings gives.
-//
-// progress, which may be nil, is called after each iteration by Train's own
-// goroutine. The same matrix, parameters and seed give the same bits with any
-// number of threads, on one architecture. All results are finite.
-//
-// It returns ratings.ErrNoRatings for an empty matrix, an error that wraps
-// ErrBadParameters, or ctx's error soon after ctx ends. m is only read: several
-// calls may share it.
-func Train(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
-	if err := p.Validate(); err != nil {
-		return nil, err
-	}
-	if m.Len() == 0 {
-		return nil, ratings.ErrNoRatings
-	}
+// trainExplicit is ALS as the package comment says. It starts from the bias-only
+// solution with small random user factors; each iteration solves all movies and
+// then all users.
+func trainExplicit(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
 	began := time.Now()
 	t := newTrainer(m, p)
 	if err := t.f.solveBiases(ctx, m, startSweeps); err != nil {

@@ -47,7 +47,7 @@ func TestTrainIsTheReference(t *testing.T) {
 	for _, shape := range shapes {
 		m := matrix(t, recsystest.Ratings(shape.users, shape.movies, shape.density, 5))
 		for k, rank := range ranks {
-			p := Parameters{Rank: rank, Lambda: []float64{0.1, 1.25, 20}[k%3], Nu: []float64{0, 0.3, 0.5, 1}[k%4], Iterations: 3, Seed: uint64(rank)}
+			p := Parameters{Algorithm: ALS, Rank: rank, Lambda: []float64{0.1, 1.25, 20}[k%3], Nu: []float64{0, 0.3, 0.5, 1}[k%4], Iterations: 3, Seed: uint64(rank)}
 			t.Run(fmt.Sprintf("%d users, %d movies, %d ratings, %+v", shape.users, shape.movies, m.Len(), p), func(t *testing.T) {
 				want, err := TrainReference(m, p)
 				if err != nil {
@@ -89,7 +89,7 @@ func greatestDifference(t *testing.T, a, b *Factors) float64 {
 func TestRowSolutionsAreMinima(t *testing.T) {
 	const rank = 6
 	m := matrix(t, recsystest.Ratings(25, 20, 0.4, 2))
-	p := Parameters{Rank: rank, Lambda: 0.7, Nu: 0.5, Iterations: 3, Seed: 1}
+	p := Parameters{Algorithm: ALS, Rank: rank, Lambda: 0.7, Nu: 0.5, Iterations: 3, Seed: 1}
 	f := train(t, m, p)
 	objective := func(u int, bias float64, x []float64) float64 {
 		movies, values := m.User(u)
@@ -134,7 +134,7 @@ func TestBitsAreThoseOfTheSeed(t *testing.T) {
 	for i := range int64(500) { // one heavy row, far over the others
 		all = append(all, ratings.Rating{User: 1000 + i, Movie: 10, Value: float32(1 + i%5)})
 	}
-	p := Parameters{Rank: 17, Lambda: 1, Nu: 0.5, Iterations: 3, Seed: 9, Threads: 1}
+	p := Parameters{Algorithm: ALS, Rank: 17, Lambda: 1, Nu: 0.5, Iterations: 3, Seed: 9, Threads: 1}
 	want := train(t, matrix(t, all), p)
 	for _, threads := range []int{0, 2, 3, 16, 1000} {
 		p.Threads = threads
@@ -177,7 +177,7 @@ func TestFactorsAreFiniteForAnyRatings(t *testing.T) {
 		for _, lambda := range []float64{minLambda, 1.25, maxLambda} {
 			for _, rank := range []int{1, 20, 64} {
 				t.Run(fmt.Sprintf("%s, λ %v, rank %d", c.name, lambda, rank), func(t *testing.T) {
-					f := train(t, matrix(t, c.all), Parameters{Rank: rank, Lambda: lambda, Nu: 0.5, Iterations: 8})
+					f := train(t, matrix(t, c.all), Parameters{Algorithm: ALS, Rank: rank, Lambda: lambda, Nu: 0.5, Iterations: 8})
 					for _, values := range [][]float32{{f.Mean}, f.UserBias, f.MovieBias, f.UserFactors, f.MovieFactors} {
 						for k, value := range values {
 							if math.IsNaN(float64(value)) || math.IsInf(float64(value), 0) {
@@ -194,7 +194,7 @@ func TestFactorsAreFiniteForAnyRatings(t *testing.T) {
 func TestTrainingLearnsWhatIsThere(t *testing.T) {
 	m := matrix(t, recsystest.Ratings(200, 100, 0.5, 6))
 	var steps []Progress
-	p := Parameters{Rank: 8, Lambda: 0.3, Nu: 0.5, Iterations: 6}
+	p := Parameters{Algorithm: ALS, Rank: 8, Lambda: 0.3, Nu: 0.5, Iterations: 6}
 	if _, err := Train(t.Context(), m, p, func(s Progress) { steps = append(steps, s) }); err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestTrainingLearnsWhatIsThere(t *testing.T) {
 func TestTrainingErrorIsThatOfTheFactors(t *testing.T) {
 	m := matrix(t, recsystest.Ratings(40, 50, 0.3, 6))
 	var last Progress
-	f, err := Train(t.Context(), m, Parameters{Rank: 5, Lambda: 1, Nu: 0.5, Iterations: 2}, func(s Progress) { last = s })
+	f, err := Train(t.Context(), m, Parameters{Algorithm: ALS, Rank: 5, Lambda: 1, Nu: 0.5, Iterations: 2}, func(s Progress) { last = s })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestTrainingErrorIsThatOfTheFactors(t *testing.T) {
 func TestTrainingEndsWithItsContext(t *testing.T) {
 	m := matrix(t, recsystest.Ratings(50, 50, 0.5, 1))
 	ctx, cancel := context.WithCancel(t.Context())
-	p := Parameters{Rank: 4, Lambda: 1, Nu: 0.5, Iterations: 1000}
+	p := Parameters{Algorithm: ALS, Rank: 4, Lambda: 1, Nu: 0.5, Iterations: 1000}
 	done := 0
 	f, err := Train(ctx, m, p, func(s Progress) {
 		if done = s.Iteration; done == 3 {
@@ -252,7 +252,7 @@ func TestTrainingEndsWithItsContext(t *testing.T) {
 }
 
 func TestBadParametersAreNamed(t *testing.T) {
-	if err := DefaultParameters().Validate(); err != nil {
+	if err := DefaultParameters(ALS).Validate(); err != nil {
 		t.Fatalf("default parameters: %v", err)
 	}
 	m := matrix(t, recsystest.Ratings(5, 5, 0.5, 1))
@@ -270,7 +270,7 @@ func TestBadParametersAreNamed(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.want, func(t *testing.T) {
-			p := DefaultParameters()
+			p := DefaultParameters(ALS)
 			c.set(&p)
 			_, err := Train(t.Context(), m, p, nil)
 			if !errors.Is(err, ErrBadParameters) || err.Error() != c.want+": "+ErrBadParameters.Error() {
@@ -285,7 +285,7 @@ func TestBadParametersAreNamed(t *testing.T) {
 
 func TestRowsAreSolvedWithoutAllocation(t *testing.T) {
 	m := matrix(t, recsystest.Ratings(100, 100, 0.5, 1))
-	trainer := newTrainer(m, Parameters{Rank: 32, Lambda: 1, Nu: 0.5, Iterations: 1, Threads: 1})
+	trainer := newTrainer(m, Parameters{Algorithm: ALS, Rank: 32, Lambda: 1, Nu: 0.5, Iterations: 1, Threads: 1})
 	perIteration := testing.AllocsPerRun(5, func() {
 		if err := trainer.iterate(context.Background()); err != nil {
 			t.Fatal(err)
@@ -302,7 +302,7 @@ func BenchmarkTrain(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, p := matrix(b, all), DefaultParameters()
+	m, p := matrix(b, all), DefaultParameters(ALS)
 	b.ReportAllocs()
 	for b.Loop() {
 		train(b, m, p)

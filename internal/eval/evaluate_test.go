@@ -112,9 +112,9 @@ func TestRankingsAreOfAllUnseenMovies(t *testing.T) {
 
 func TestRunMeasuresModelAndBaselines(t *testing.T) {
 	train, test := eval.RandomSplit(recsystest.Ratings(150, 80, 0.5, 1), 0.2, 1)
-	p := als.Parameters{Rank: 6, Lambda: 0.5, Nu: 0.5, Iterations: 6}
+	p := als.Parameters{Algorithm: als.ALS, Rank: 6, Lambda: 0.5, Nu: 0.5, Iterations: 6}
 	steps := 0
-	got, err := eval.Run(t.Context(), train, test, eval.ALS, p, func(als.Progress) { steps++ })
+	got, err := eval.Run(t.Context(), train, test, p, func(als.Progress) { steps++ })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,26 +149,25 @@ func TestRunRefusesWhatItCannotMeasure(t *testing.T) {
 		name        string
 		ctx         context.Context
 		train, test []ratings.Rating
-		algorithm   string
 		set         func(*als.Parameters)
 		want        error
 		text        string
 	}{
-		{"an unknown algorithm", t.Context(), all, all, "svd", nil, eval.ErrUnknownAlgorithm, `algorithm "svd"`},
-		{"an empty training part", t.Context(), nil, all, eval.ALS, nil, ratings.ErrNoRatings, "training part"},
-		{"an empty test part", t.Context(), all, nil, eval.ALS, nil, ratings.ErrNoRatings, "test part"},
-		{"a training rating that is no number", t.Context(), bad, all, eval.ALS, nil, ratings.ErrBadRating, "training part"},
-		{"a test rating that is no number", t.Context(), all, bad, eval.ALS, nil, ratings.ErrBadRating, "movie 2 by user 1"},
-		{"bad parameters", t.Context(), all, all, eval.ALS, func(p *als.Parameters) { p.Rank = -1 }, als.ErrBadParameters, "rank is -1"},
-		{"an ended context", ended, all, all, eval.ALS, nil, context.Canceled, ""},
+		{"an unknown algorithm", t.Context(), all, all, func(p *als.Parameters) { p.Algorithm = "svd" }, als.ErrBadParameters, `algorithm is "svd"`},
+		{"an empty training part", t.Context(), nil, all, nil, ratings.ErrNoRatings, "training part"},
+		{"an empty test part", t.Context(), all, nil, nil, ratings.ErrNoRatings, "test part"},
+		{"a training rating that is no number", t.Context(), bad, all, nil, ratings.ErrBadRating, "training part"},
+		{"a test rating that is no number", t.Context(), all, bad, nil, ratings.ErrBadRating, "movie 2 by user 1"},
+		{"bad parameters", t.Context(), all, all, func(p *als.Parameters) { p.Rank = -1 }, als.ErrBadParameters, "rank is -1"},
+		{"an ended context", ended, all, all, nil, context.Canceled, ""},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			p := als.Parameters{Rank: 2, Lambda: 1, Nu: 0.5, Iterations: 1}
+			p := als.Parameters{Algorithm: als.ALS, Rank: 2, Lambda: 1, Nu: 0.5, Iterations: 1}
 			if c.set != nil {
 				c.set(&p)
 			}
-			if _, err := eval.Run(c.ctx, c.train, c.test, c.algorithm, p, nil); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
+			if _, err := eval.Run(c.ctx, c.train, c.test, p, nil); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -195,7 +194,7 @@ func TestBiasedALSBeatsItsBaselinesOnMovieLens(t *testing.T) {
 		t.Fatal(err)
 	}
 	train, test := eval.RandomSplit(all, 0.2, 42)
-	got, err := eval.Run(t.Context(), train, test, eval.ALS, als.DefaultParameters(), nil)
+	got, err := eval.Run(t.Context(), train, test, als.DefaultParameters(als.ALS), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,12 +9,6 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/model"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
-
-// ErrUnknownAlgorithm says that no solver has this name.
-var ErrUnknownAlgorithm = errors.New(`unknown algorithm, want "als"`)
-
-// ALS is the name of biased explicit alternating least squares, als.Train.
-const ALS = "als"
 
 // Result is an evaluation with its baselines, as `eval --json` prints it.
 // Errors are in stars; times are in seconds.
@@ -66,12 +59,9 @@ const biasSweeps = 20
 // on the test part, with ratings clamped to MovieLens' half a star to five.
 // progress may be nil; see als.Train.
 //
-// It returns an error that wraps ErrUnknownAlgorithm, als.ErrBadParameters,
+// It returns an error that wraps als.ErrBadParameters,
 // ratings.ErrNoRatings, ratings.ErrBadRating, or ctx's error.
-func Run(ctx context.Context, train, test []ratings.Rating, algorithm string, p als.Parameters, progress func(als.Progress)) (Result, error) {
-	if algorithm != ALS {
-		return Result{}, fmt.Errorf("algorithm %q: %w", algorithm, ErrUnknownAlgorithm)
-	}
+func Run(ctx context.Context, train, test []ratings.Rating, p als.Parameters, progress func(als.Progress)) (Result, error) {
 	if len(test) == 0 {
 		return Result{}, fmt.Errorf("test part: %w", ratings.ErrNoRatings)
 	}
@@ -86,7 +76,7 @@ func Run(ctx context.Context, train, test []ratings.Rating, algorithm string, p 
 	}
 	trained := time.Now()
 	result, err := evaluate(ctx, f, matrix, test, p)
-	result.Algorithm = algorithm
+	result.Algorithm = p.Algorithm
 	result.Seconds = Seconds{Train: trained.Sub(began).Seconds(), Evaluate: time.Since(trained).Seconds()}
 	return result, err
 }

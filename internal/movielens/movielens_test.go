@@ -98,9 +98,9 @@ func TestTheSampleIsRealisticAndTheSameEachTime(t *testing.T) {
 		t.Errorf("%d ratings, want about %d", n, DefaultSample.Ratings)
 	}
 	train, test := eval.RandomSplit(all, 0.2, 1)
-	p := als.DefaultParameters()
+	p := als.DefaultParameters(als.ALS)
 	p.Rank, p.Iterations = 8, 5
-	result, err := eval.Run(t.Context(), train, test, eval.ALS, p, nil)
+	result, err := eval.Run(t.Context(), train, test, p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,6 @@ const minRatings = 20
 
 // Job is one training run.
 type Job struct {
-	Algorithm  string // "als"
 	Parameters als.Parameters
 	Holdout    float64 // share of the pairs held out, 0 to 1
 	Tolerance  float64 // RMSE by which a new champion may be worse, in stars
@@ -67,9 +66,6 @@ const holdoutSeed = 42
 // version: that makes versions comparable on it. The pairs of a smaller holdout
 // are among those of a larger one.
 func (j Job) Train(ctx context.Context, all []ratings.Rating) (*Candidate, error) {
-	if j.Algorithm != "als" {
-		return nil, fmt.Errorf("algorithm %q is unknown; give als", j.Algorithm)
-	}
 	if len(all) < minRatings {
 		return nil, fmt.Errorf("%w: %d; at least %d are needed", ErrTooFewRatings, len(all), minRatings)
 	}
@@ -104,7 +100,7 @@ func (j Job) Train(ctx context.Context, all []ratings.Rating) (*Candidate, error
 		return nil, err
 	}
 	return &Candidate{Model: m, Holdout: holdout, Manifest: registry.Manifest{
-		CreatedAt: now().UTC(), Algorithm: j.Algorithm, Parameters: parameters, Tool: j.Tool,
+		CreatedAt: now().UTC(), Algorithm: j.Parameters.Algorithm, Parameters: parameters, Tool: j.Tool,
 		Data: j.describe(all, matrix), Holdout: registry.Holdout{Seed: holdoutSeed, Share: j.Holdout},
 		Metrics: message.Metrics{
 			RMSE: rmse(m, holdout), BiasRMSE: rmse(baseline, holdout),

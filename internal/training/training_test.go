@@ -18,8 +18,8 @@ import (
 
 func job(rank int) Job {
 	return Job{
-		Algorithm: "als", Holdout: 0.2, Source: "generated", Tool: "test",
-		Parameters: als.Parameters{Rank: rank, Lambda: 1.25, Nu: 0.5, Iterations: 5, Seed: 1},
+		Holdout: 0.2, Source: "generated", Tool: "test",
+		Parameters: als.Parameters{Algorithm: als.ALS, Rank: rank, Lambda: 1.25, Nu: 0.5, Iterations: 5, Seed: 1},
 		Now:        func() time.Time { return time.Unix(1_700_000_000, 0) },
 	}
 }
@@ -160,8 +160,8 @@ func TestTrainingRefusesWhatItCannotUse(t *testing.T) {
 		t.Errorf("five ratings: %v", err)
 	}
 	other := job(2)
-	other.Algorithm = "magic"
-	if _, err := other.Train(t.Context(), all); err == nil || !strings.Contains(err.Error(), `algorithm "magic" is unknown; give als`) {
+	other.Parameters.Algorithm = "magic"
+	if _, err := other.Train(t.Context(), all); err == nil || !strings.Contains(err.Error(), `algorithm is "magic", want one of als`) {
 		t.Errorf("an unknown algorithm: %v", err)
 	}
 }

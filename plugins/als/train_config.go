@@ -30,7 +30,6 @@ const (
 )
 
 func trainSpec() *service.ConfigSpec {
-	defaults := als.DefaultParameters()
 	return service.NewConfigSpec().
 		Version("0.1.0").
 		Categories("Recommending").
@@ -46,13 +45,13 @@ While the store or the registry is away it waits and tries again.`).
 		Fields(
 			service.NewStringField(trainFieldStore).Description("The label of the rating store resource.").Default("rating_store"),
 			service.NewURLField(trainFieldRegistry).Description("The registry of versions: file:///path or file://relative/path."),
-			service.NewStringEnumField(trainFieldAlgorithm, "als").Description("als: explicit ratings with biases.").Default("als"),
+			service.NewStringEnumField(trainFieldAlgorithm, als.Algorithms()...).Description("als: explicit ratings with biases.").Default("als"),
 			service.NewObjectField(trainFieldParameters,
-				service.NewIntField(trainFieldRank).Description("Number of factors.").Default(defaults.Rank),
-				service.NewFloatField(trainFieldLambda).Description("Regularization λ of λ·n^ν.").Default(defaults.Lambda),
-				service.NewFloatField(trainFieldNu).Description("Regularization ν of λ·n^ν, n being the row's number of ratings.").Default(defaults.Nu),
-				service.NewIntField(trainFieldIterations).Description("Sweeps over both sides.").Default(defaults.Iterations),
-				service.NewIntField(trainFieldSeed).Description("Of the starting factors.").Default(int(defaults.Seed)),
+				service.NewIntField(trainFieldRank).Description("Number of factors. Default: the algorithm's own.").Optional(),
+				service.NewFloatField(trainFieldLambda).Description("Regularization λ of λ·n^ν. Default: the algorithm's own.").Optional(),
+				service.NewFloatField(trainFieldNu).Description("Regularization ν of λ·n^ν, n being the row's number of ratings. Default: the algorithm's own.").Optional(),
+				service.NewIntField(trainFieldIterations).Description("Sweeps over both sides. Default: the algorithm's own.").Optional(),
+				service.NewIntField(trainFieldSeed).Description("Of the starting factors.").Default(int(als.DefaultParameters(als.ALS).Seed)),
 				service.NewIntField(trainFieldThreads).Description("Threads; 0 is one for each CPU. The result does not depend on it.").Default(0),
 			).Description("Of the algorithm.").Advanced(),
 			service.NewFloatField(trainFieldHoldout).Description("Share of the ratings held out to judge versions by.").Default(0.1).
@@ -132,10 +131,11 @@ func (t *trainer) parse(conf *service.ParsedConfig) (err error) {
 func (t *trainer) parseJob(conf *service.ParsedConfig) (err error) {
 	job := &t.job
 	job.Tool = "recsys-benthos " + t.mgr.EngineVersion()
-	if job.Algorithm, err = conf.FieldString(trainFieldAlgorithm); err != nil {
+	algorithm, err := conf.FieldString(trainFieldAlgorithm)
+	if err != nil {
 		return err
 	}
-	if job.Parameters, err = parseParameters(conf.Namespace(trainFieldParameters)); err != nil {
+	if job.Parameters, err = parseParameters(algorithm, conf.Namespace(trainFieldParameters)); err != nil {
 		return err
 	}
 	if job.Holdout, err = conf.FieldFloat(trainFieldHoldout); err != nil {
@@ -154,18 +154,23 @@ func (t *trainer) parseJob(conf *service.ParsedConfig) (err error) {
 	return err
 }
 
-func parseParameters(conf *service.ParsedConfig) (p als.Parameters, err error) {
-	if p.Rank, err = conf.FieldInt(trainFieldRank); err != nil {
-		return p, err
+func parseParameters(algorithm string, conf *service.ParsedConfig) (p als.Parameters, err error) {
+	p = als.DefaultParameters(algorithm)
+	for name, to := range map[string]*int{trainFieldRank: &p.Rank, trainFieldIterations: &p.Iterations} {
+		if !conf.Contains(name) {
+			continue
+		}
+		if *to, err = conf.FieldInt(name); err != nil {
+			return p, err
+		}
 	}
-	if p.Lambda, err = conf.FieldFloat(trainFieldLambda); err != nil {
-		return p, err
-	}
-	if p.Nu, err = conf.FieldFloat(trainFieldNu); err != nil {
-		return p, err
-	}
-	if p.Iterations, err = conf.FieldInt(trainFieldIterations); err != nil {
-		return p, err
+	for name, to := range map[string]*float64{trainFieldLambda: &p.Lambda, trainFieldNu: &p.Nu} {
+		if !conf.Contains(name) {
+			continue
+		}
+		if *to, err = conf.FieldFloat(name); err != nil {
+			return p, err
+		}
 	}
 	seed, err := conf.FieldInt(trainFieldSeed)
 	if err != nil {

@@ -46,7 +46,7 @@ func evalAction(c *cli.Context) error {
 		return err
 	}
 	read := seconds(started)
-	result, err := eval.Run(c.Context, train, test, c.String("algorithm"), p, iterationBar())
+	result, err := eval.Run(c.Context, train, test, p, iterationBar())
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func trainAction(c *cli.Context) error {
 	var result trained
 	result.Seconds.Read = seconds(started)
 	job := training.Job{
-		Algorithm: c.String("algorithm"), Parameters: p, Holdout: holdout,
+		Parameters: p, Holdout: holdout,
 		Tolerance: tolerance, Source: c.String("ratings"), Tool: "recsys-benthos " + version,
 		Progress: iterationBar(),
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -13,24 +14,32 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
 )
 
-// parameterFlags are the parameters of the algorithms.
+// parameterFlags are the parameters of the algorithms. Those that are not given
+// are the algorithm's own.
 func parameterFlags() []cli.Flag {
-	d := als.DefaultParameters()
 	return []cli.Flag{
-		&cli.StringFlag{Name: "algorithm", Usage: "als: explicit ratings with biases", Value: "als"},
-		&cli.IntFlag{Name: "rank", Usage: "number of factors", Value: d.Rank},
-		&cli.Float64Flag{Name: "lambda", Usage: "regularization λ of λ·n^ν", Value: d.Lambda},
-		&cli.Float64Flag{Name: "nu", Usage: "regularization ν of λ·n^ν", Value: d.Nu},
-		&cli.IntFlag{Name: "iterations", Usage: "sweeps over both sides", Value: d.Iterations},
-		&cli.Uint64Flag{Name: "seed", Usage: "of the starting factors, and of the split of eval", Value: d.Seed},
+		&cli.StringFlag{Name: "algorithm", Usage: "one of " + strings.Join(als.Algorithms(), ", "), Value: als.ALS},
+		&cli.IntFlag{Name: "rank", Usage: "number of factors", DefaultText: "the algorithm's"},
+		&cli.Float64Flag{Name: "lambda", Usage: "regularization λ of λ·n^ν", DefaultText: "the algorithm's"},
+		&cli.Float64Flag{Name: "nu", Usage: "regularization ν of λ·n^ν", DefaultText: "the algorithm's"},
+		&cli.IntFlag{Name: "iterations", Usage: "sweeps over both sides", DefaultText: "the algorithm's"},
+		&cli.Uint64Flag{Name: "seed", Usage: "of the starting factors, and of the split of eval", Value: als.DefaultParameters(als.ALS).Seed},
 		&cli.IntFlag{Name: "threads", Usage: "threads, 0 for one for each CPU; the result does not depend on it"},
 	}
 }
 
 func parameters(c *cli.Context) (als.Parameters, error) {
-	p := als.Parameters{
-		Rank: c.Int("rank"), Lambda: c.Float64("lambda"), Nu: c.Float64("nu"),
-		Iterations: c.Int("iterations"), Seed: c.Uint64("seed"), Threads: c.Int("threads"),
+	p := als.DefaultParameters(c.String("algorithm"))
+	p.Seed, p.Threads = c.Uint64("seed"), c.Int("threads")
+	for name, to := range map[string]*int{"rank": &p.Rank, "iterations": &p.Iterations} {
+		if c.IsSet(name) {
+			*to = c.Int(name)
+		}
+	}
+	for name, to := range map[string]*float64{"lambda": &p.Lambda, "nu": &p.Nu} {
+		if c.IsSet(name) {
+			*to = c.Float64(name)
+		}
 	}
 	return p, p.Validate()
 }
