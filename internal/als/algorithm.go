@@ -8,8 +8,11 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
-// ALS is the algorithm of explicit ratings with biases.
-const ALS = "als"
+// Algorithms by name.
+const (
+	ALS      = "als"          // explicit ratings with biases
+	Implicit = "als_implicit" // what users choose; ratings by biases alone
+)
 
 // solver learns factors from a matrix that is not empty, with parameters that
 // are valid, as Train says.
@@ -19,7 +22,8 @@ var solvers map[string]solver
 
 func init() {
 	solvers = map[string]solver{
-		ALS: trainExplicit,
+		ALS:      trainExplicit,
+		Implicit: trainImplicit,
 	}
 }
 
@@ -27,7 +31,7 @@ func init() {
 func Algorithms() []string { return slices.Sorted(maps.Keys(solvers)) }
 
 // Train learns the biases and factors of all users and movies of m by
-// p.Algorithm. It ends with a user half-step: stored user factors are exactly
+// p.Algorithm, and the head that ranks if p.Preference asks for one. It ends with a user half-step: stored user factors are exactly
 // what folding in a user's ratings gives.
 //
 // progress, which may be nil, is called after each iteration by Train's own
@@ -44,5 +48,13 @@ func Train(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(P
 	if m.Len() == 0 {
 		return nil, ratings.ErrNoRatings
 	}
-	return solvers[p.Algorithm](ctx, m, p, progress)
+	f, err := solvers[p.Algorithm](ctx, m, p, progress)
+	if err != nil || p.Preference == nil || f.Preference != nil {
+		return f, err
+	}
+	f.Preference, err = TrainPreference(ctx, m, *p.Preference, p.Seed, p.Threads, progress)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }

@@ -45,6 +45,8 @@ type Preference struct {
 	Rank         int
 	UserFactors  []float32 // row-major [users × rank]
 	MovieFactors []float32 // row-major [movies × rank]
+	Alpha        float64   // confidence of a rating of r stars is 1 + α·r
+	Lambda       float64   // regularization
 	Beta         float64   // ranking score = x·y + β·(r̂ − the user's mean prediction)
 }
 

@@ -27,12 +27,20 @@ type Parameters struct {
 	Iterations int     `json:"iterations"` // of one movie and one user half-step each, at least 1
 	Seed       uint64  `json:"seed"`       // of the starting factors
 	Threads    int     `json:"-"`          // 0 means one per CPU; it never changes the result
+
+	Preference *PreferenceParameters `json:"preference,omitempty"` // of the head that ranks, nil for none
 }
 
 // DefaultParameters of an algorithm: one rule for all data sets. Those of an
-// unknown algorithm are those of ALS, with its name, which Validate refuses.
+// unknown algorithm are those of ALS, with its name, which Validate refuses. All
+// train the head that ranks too.
 func DefaultParameters(algorithm string) Parameters {
-	return Parameters{Algorithm: algorithm, Rank: 64, Lambda: 1.25, Nu: 0.5, Iterations: 10, Seed: 42}
+	head := DefaultPreference()
+	p := Parameters{Algorithm: algorithm, Rank: 64, Lambda: 1.25, Nu: 0.5, Iterations: 10, Seed: 42, Preference: &head}
+	if algorithm == Implicit {
+		p.Rank, p.Iterations = head.Rank, head.Iterations
+	}
+	return p
 }
 
 // Validate returns an error that wraps ErrBadParameters and says which
@@ -47,6 +55,11 @@ func (p Parameters) Validate() error {
 		return fmt.Errorf("iterations is %d, want 1 to %d: %w", p.Iterations, maxIterations, ErrBadParameters)
 	case p.Threads < 0:
 		return fmt.Errorf("threads is %d, want 0 (one per CPU) or more: %w", p.Threads, ErrBadParameters)
+	}
+	if p.Preference != nil {
+		if err := p.Preference.Validate(); err != nil {
+			return err
+		}
 	}
 	return validateRegularization(p.Lambda, p.Nu)
 }

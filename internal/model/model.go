@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -25,6 +26,7 @@ func (s Scale) Clamp(rating float32) float32 { return min(max(rating, s.Min), s.
 // use.
 type Model struct {
 	factors *als.Factors
+	ranker  func() *ranker // made when a list is first asked for
 	scale   Scale
 	users   map[int64]int32 // row of a user id
 	movies  map[int64]int32 // row of a movie id
@@ -41,6 +43,7 @@ func New(factors *als.Factors, scale Scale) (*Model, error) {
 	}
 	m := &Model{
 		factors: factors,
+		ranker:  sync.OnceValue(func() *ranker { return newRanker(factors) }),
 		scale:   scale,
 		users:   make(map[int64]int32, len(factors.Users)),
 		movies:  make(map[int64]int32, len(factors.Movies)),
@@ -71,7 +74,31 @@ func check(f *als.Factors, scale Scale) error {
 	if err := checkSide("user", f.Users, f.UserBias, f.UserFactors, f.UserCounts, f.Rank); err != nil {
 		return err
 	}
-	return checkSide("movie", f.Movies, f.MovieBias, f.MovieFactors, f.MovieCounts, f.Rank)
+	if err := checkSide("movie", f.Movies, f.MovieBias, f.MovieFactors, f.MovieCounts, f.Rank); err != nil {
+		return err
+	}
+	return checkPreference(f)
+}
+
+func checkPreference(f *als.Factors) error {
+	p := f.Preference
+	if p == nil {
+		return nil
+	}
+	if p.Rank < 1 || len(p.UserFactors) != len(f.Users)*p.Rank || len(p.MovieFactors) != len(f.Movies)*p.Rank {
+		return fmt.Errorf("preference tensors do not fit: rank %d, %d factors of %d users, %d of %d movies",
+			p.Rank, len(p.UserFactors), len(f.Users), len(p.MovieFactors), len(f.Movies))
+	}
+	if i := notFinite(p.UserFactors); i >= 0 {
+		return fmt.Errorf("preference factor %d of user %d is %v", i%p.Rank, f.Users[i/p.Rank], p.UserFactors[i])
+	}
+	if i := notFinite(p.MovieFactors); i >= 0 {
+		return fmt.Errorf("preference factor %d of movie %d is %v", i%p.Rank, f.Movies[i/p.Rank], p.MovieFactors[i])
+	}
+	if sum := p.Alpha + p.Lambda + p.Beta; math.IsNaN(sum) || math.IsInf(sum, 0) {
+		return fmt.Errorf("preference parameters α=%v, λ=%v, β=%v are not finite", p.Alpha, p.Lambda, p.Beta)
+	}
+	return nil
 }
 
 func checkSide(side string, ids []int64, bias, factors []float32, counts []int32, rank int) error {

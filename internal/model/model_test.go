@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -84,7 +85,7 @@ func TestTopNOrdersAsSortingAllPredictions(t *testing.T) {
 			var all []Scored
 			for i, movie := range m.factors.Movies {
 				if !exclude(movie) {
-					all = append(all, Scored{movie, float32(m.fixed(m.row(m.users, user), i))})
+					all = append(all, Scored{Movie: movie, Score: float32(m.fixed(m.row(m.users, user), i))})
 				}
 			}
 			slices.SortFunc(all, compareScored)
@@ -103,6 +104,48 @@ func TestTopNOrdersAsSortingAllPredictions(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestTheHeadThatRanksOrdersTheList compares with the score as Preference
+// defines it, in float64.
+func TestTheHeadThatRanksOrdersTheList(t *testing.T) {
+	f := random(20, 700, 5, 1)
+	head := random(20, 700, 9, 2)
+	f.Preference = &als.Preference{Rank: 9, UserFactors: head.UserFactors, MovieFactors: head.MovieFactors, Alpha: 0.1, Lambda: 5, Beta: 0.3}
+	m := mustNew(t, f)
+	for _, user := range []int64{f.Users[0], f.Users[19]} {
+		u := m.row(m.users, user)
+		score := func(i int) float64 {
+			sum := 0.3 * (m.fixed(u, i) - float64(f.Mean))
+			for c := range 9 {
+				sum += float64(head.UserFactors[u*9+c]) * float64(head.MovieFactors[i*9+c])
+			}
+			return sum
+		}
+		last := math.Inf(1)
+		for _, item := range m.TopN(user, 700, nil) {
+			i := m.row(m.movies, item.Movie)
+			if want := score(i); math.Abs(float64(item.Score)-want) > 1e-4 || want > last+1e-4 { // float32 sums of values up to 10
+				t.Fatalf("movie %d has score %v after %v, want %v", item.Movie, item.Score, last, want)
+			}
+			last = score(i)
+			if want := m.Predict(user, item.Movie).Value; item.Prediction != want {
+				t.Fatalf("movie %d has prediction %v, want %v", item.Movie, item.Prediction, want)
+			}
+		}
+	}
+	var file bytes.Buffer
+	if _, err := m.WriteTo(&file); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Decode(file.Bytes())
+	if err != nil || !reflect.DeepEqual(back.Factors(), f) {
+		t.Errorf("after writing and reading the model differs, error %v", err)
+	}
+	f.Preference.MovieFactors = f.Preference.MovieFactors[1:]
+	if _, err := New(f, MovieLensScale); err == nil || !strings.Contains(err.Error(), "preference tensors do not fit") {
+		t.Errorf("a preference factor too few: %v", err)
 	}
 }
 

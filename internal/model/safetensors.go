@@ -41,8 +41,10 @@ type tensor struct {
 // WriteTo writes the model in the safetensors format: float32 tensors
 // user_factors [users, rank], movie_factors [movies, rank], user_bias [users],
 // movie_bias [movies] and mean [1], int64 user_ids and movie_ids, int32
-// user_counts and movie_counts; little-endian. λ, ν and the rating scale stand
-// in __metadata__. Equal models give equal bytes.
+// user_counts and movie_counts; little-endian. A head that ranks adds float32
+// preference_user_factors [users, its rank] and preference_movie_factors. λ, ν,
+// the rating scale and the head's parameters stand in __metadata__. Equal models
+// give equal bytes.
 func (m *Model) WriteTo(w io.Writer) (int64, error) {
 	f := m.factors
 	tensors := []tensor{ // 8-byte elements first, so that all are aligned
@@ -56,13 +58,22 @@ func (m *Model) WriteTo(w io.Writer) (int64, error) {
 		{"user_counts", "I32", []int{len(f.Users)}, f.UserCounts},
 		{"movie_counts", "I32", []int{len(f.Movies)}, f.MovieCounts},
 	}
-	header := map[string]any{"__metadata__": map[string]string{
+	metadata := map[string]string{
 		"format":     formatName,
 		"lambda":     formatFloat(f.Lambda),
 		"nu":         formatFloat(f.Nu),
 		"rating_min": formatFloat(float64(m.scale.Min)),
 		"rating_max": formatFloat(float64(m.scale.Max)),
-	}}
+	}
+	if p := f.Preference; p != nil {
+		tensors = append(tensors,
+			tensor{"preference_user_factors", "F32", []int{len(f.Users), p.Rank}, p.UserFactors},
+			tensor{"preference_movie_factors", "F32", []int{len(f.Movies), p.Rank}, p.MovieFactors})
+		metadata["preference_alpha"] = formatFloat(p.Alpha)
+		metadata["preference_lambda"] = formatFloat(p.Lambda)
+		metadata["preference_beta"] = formatFloat(p.Beta)
+	}
+	header := map[string]any{"__metadata__": metadata}
 	var end int64
 	for _, t := range tensors {
 		size := int64(binary.Size(t.data))
@@ -131,7 +142,30 @@ func decode(data []byte) (*Model, error) {
 		return nil, fmt.Errorf("tensor movie_factors has shape %v; expected [movies, rank]", shape)
 	}
 	f.Rank = shape[1]
+	if f.Preference, err = file.preference(); err != nil {
+		return nil, err
+	}
 	return New(f, scale)
+}
+
+// preference reads the head that ranks, nil if there is none.
+func (f *tensorFile) preference() (*als.Preference, error) {
+	movies, ok := f.tensors["preference_movie_factors"]
+	if !ok {
+		return nil, nil
+	}
+	if len(movies.Shape) != 2 {
+		return nil, fmt.Errorf("tensor preference_movie_factors has shape %v; expected [movies, rank]", movies.Shape)
+	}
+	p := &als.Preference{
+		Rank:         movies.Shape[1],
+		UserFactors:  readTensor(f, "preference_user_factors", "F32", getFloat32),
+		MovieFactors: readTensor(f, "preference_movie_factors", "F32", getFloat32),
+		Alpha:        f.number("preference_alpha"),
+		Lambda:       f.number("preference_lambda"),
+		Beta:         f.number("preference_beta"),
+	}
+	return p, f.err
 }
 
 // tensorFile is a parsed header with the bytes that follow; err is the first

@@ -19,6 +19,9 @@ const (
 	trainFieldNu         = "nu"
 	trainFieldIterations = "iterations"
 	trainFieldSeed       = "seed"
+	trainFieldPreference = "preference"
+	trainFieldAlpha      = "alpha"
+	trainFieldBeta       = "beta"
 	trainFieldThreads    = "threads"
 	trainFieldHoldout    = "holdout"
 	trainFieldMinNew     = "min_new_ratings"
@@ -53,6 +56,13 @@ While the store or the registry is away it waits and tries again.`).
 				service.NewIntField(trainFieldIterations).Description("Sweeps over both sides. Default: the algorithm's own.").Optional(),
 				service.NewIntField(trainFieldSeed).Description("Of the starting factors.").Default(int(als.DefaultParameters(als.ALS).Seed)),
 				service.NewIntField(trainFieldThreads).Description("Threads; 0 is one for each CPU. The result does not depend on it.").Default(0),
+				service.NewObjectField(trainFieldPreference,
+					service.NewIntField(trainFieldRank).Description("Number of factors, 0 to train no such head.").Default(als.DefaultPreference().Rank),
+					service.NewFloatField(trainFieldAlpha).Description("A rating of r stars counts as a choice with confidence 1 + α·r.").Default(als.DefaultPreference().Alpha),
+					service.NewFloatField(trainFieldLambda).Description("Regularization, the same for every row.").Default(als.DefaultPreference().Lambda),
+					service.NewIntField(trainFieldIterations).Description("Sweeps over both sides.").Default(als.DefaultPreference().Iterations),
+					service.NewFloatField(trainFieldBeta).Description("Share of the predicted rating in the ranking score.").Default(als.DefaultPreference().Beta),
+				).Description("Of the head that ranks, implicit ALS (Hu, Koren & Volinsky 2008).").Advanced(),
 			).Description("Of the algorithm.").Advanced(),
 			service.NewFloatField(trainFieldHoldout).Description("Share of the ratings held out to judge versions by.").Default(0.1).
 				LintRule(`root = if this < 0 || this >= 1 { ["field holdout must lie between 0 and 1, 1 excluded"] }`),
@@ -180,8 +190,31 @@ func parseParameters(algorithm string, conf *service.ParsedConfig) (p als.Parame
 	if p.Threads, err = conf.FieldInt(trainFieldThreads); err != nil {
 		return p, err
 	}
+	if p.Preference, err = parsePreference(conf.Namespace(trainFieldPreference)); err != nil {
+		return p, err
+	}
 	if err := p.Validate(); err != nil {
 		return p, fmt.Errorf("field %s: %w", trainFieldParameters, err)
 	}
 	return p, nil
+}
+
+// parsePreference returns nil where no head that ranks is wanted.
+func parsePreference(conf *service.ParsedConfig) (*als.PreferenceParameters, error) {
+	var p als.PreferenceParameters
+	var err error
+	for name, to := range map[string]*int{trainFieldRank: &p.Rank, trainFieldIterations: &p.Iterations} {
+		if *to, err = conf.FieldInt(name); err != nil {
+			return nil, err
+		}
+	}
+	for name, to := range map[string]*float64{trainFieldAlpha: &p.Alpha, trainFieldLambda: &p.Lambda, trainFieldBeta: &p.Beta} {
+		if *to, err = conf.FieldFloat(name); err != nil {
+			return nil, err
+		}
+	}
+	if p.Rank == 0 {
+		return nil, nil
+	}
+	return &p, nil
 }

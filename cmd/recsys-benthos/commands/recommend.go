@@ -69,7 +69,7 @@ func recommendCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "recommend",
 		Usage: "Recommend movies to a user",
-		Description: `Lists the movies with the highest predicted ratings, without those the user has rated (known from --data).
+		Description: `Lists the movies that the user would most like to see, without those the user has rated (known from --data).
 
   recsys-benthos recommend --user 1 --n 10 --data ./ml-latest-small`,
 		Flags:  append(servingFlags(), &cli.IntFlag{Name: "n", Usage: "how many", Value: 10}),
@@ -79,10 +79,11 @@ func recommendCommand() *cli.Command {
 
 // recommendation is one row of recommend --json.
 type recommendation struct {
-	MovieID int64    `json:"movie_id"`
-	Score   float32  `json:"score"`
-	Title   string   `json:"title"`
-	Genres  []string `json:"genres"`
+	MovieID    int64    `json:"movie_id"`
+	Score      float32  `json:"score"`      // what the list is ordered by
+	Prediction float32  `json:"prediction"` // rating, in stars
+	Title      string   `json:"title"`
+	Genres     []string `json:"genres"`
 }
 
 func recommendAction(c *cli.Context) error {
@@ -113,7 +114,7 @@ func recommendAction(c *cli.Context) error {
 	rows := []recommendation{}
 	for _, item := range s.model.TopN(user, n, func(movie int64) bool { return seen[movie] }) {
 		movie := s.movie(item.Movie)
-		rows = append(rows, recommendation{item.Movie, item.Score, movie.Title, movie.Genres})
+		rows = append(rows, recommendation{item.Movie, item.Score, item.Prediction, movie.Title, movie.Genres})
 	}
 	if c.Bool("json") {
 		return printJSON(struct {
@@ -123,9 +124,9 @@ func recommendAction(c *cli.Context) error {
 		}{user, rows, s.version})
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SCORE\tMOVIE\tTITLE\tGENRES")
+	fmt.Fprintln(table, "SCORE\tRATING\tMOVIE\tTITLE\tGENRES")
 	for _, r := range rows {
-		fmt.Fprintf(table, "%.2f\t%d\t%s\t%s\n", r.Score, r.MovieID, r.Title, strings.Join(r.Genres, ", "))
+		fmt.Fprintf(table, "%.3f\t%.2f\t%d\t%s\t%s\n", r.Score, r.Prediction, r.MovieID, r.Title, strings.Join(r.Genres, ", "))
 	}
 	return table.Flush()
 }

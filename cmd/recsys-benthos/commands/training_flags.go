@@ -23,6 +23,11 @@ func parameterFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "lambda", Usage: "regularization λ of λ·n^ν", DefaultText: "the algorithm's"},
 		&cli.Float64Flag{Name: "nu", Usage: "regularization ν of λ·n^ν", DefaultText: "the algorithm's"},
 		&cli.IntFlag{Name: "iterations", Usage: "sweeps over both sides", DefaultText: "the algorithm's"},
+		&cli.IntFlag{Name: "preference-rank", Usage: "number of factors of the head that ranks, 0 for none", Value: als.DefaultPreference().Rank},
+		&cli.Float64Flag{Name: "preference-alpha", Usage: "confidence α·r of a choice rated r", Value: als.DefaultPreference().Alpha},
+		&cli.Float64Flag{Name: "preference-lambda", Usage: "regularization of the head that ranks", Value: als.DefaultPreference().Lambda},
+		&cli.IntFlag{Name: "preference-iterations", Usage: "sweeps over both sides", Value: als.DefaultPreference().Iterations},
+		&cli.Float64Flag{Name: "preference-beta", Usage: "share of the predicted rating in the ranking score", Value: als.DefaultPreference().Beta},
 		&cli.Uint64Flag{Name: "seed", Usage: "of the starting factors, and of the split of eval", Value: als.DefaultParameters(als.ALS).Seed},
 		&cli.IntFlag{Name: "threads", Usage: "threads, 0 for one for each CPU; the result does not depend on it"},
 	}
@@ -41,6 +46,13 @@ func parameters(c *cli.Context) (als.Parameters, error) {
 			*to = c.Float64(name)
 		}
 	}
+	p.Preference = &als.PreferenceParameters{
+		Rank: c.Int("preference-rank"), Iterations: c.Int("preference-iterations"), Alpha: c.Float64("preference-alpha"),
+		Lambda: c.Float64("preference-lambda"), Beta: c.Float64("preference-beta"),
+	}
+	if p.Preference.Rank == 0 && p.Algorithm != als.Implicit {
+		p.Preference = nil
+	}
 	return p, p.Validate()
 }
 
@@ -56,7 +68,10 @@ func iterationBar() func(als.Progress) {
 			bar = progressbar.NewOptions(p.Total, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(24),
 				progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
 		}
-		bar.Describe(fmt.Sprintf("training, RMSE %.4f", p.RMSE))
+		bar.Describe("training, preferences")
+		if !math.IsNaN(p.RMSE) {
+			bar.Describe(fmt.Sprintf("training, RMSE %.4f", p.RMSE))
+		}
 		_ = bar.Set(p.Iteration) // what cannot be drawn is not missed
 	}
 }

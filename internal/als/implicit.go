@@ -1,0 +1,205 @@
+package als
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+)
+
+// PreferenceParameters are those of the head that ranks, of implicit ALS.
+type PreferenceParameters struct {
+	Rank       int     `json:"rank"`         // columns of the factor matrices, 1 to 1024
+	Alpha      float64 `json:"alpha"`        // a rating of r stars has the confidence 1 + α·r
+	Lambda     float64 `json:"lambda"`       // regularization, the same for every row
+	Iterations int     `json:"iterations"`   // of one movie and one user half-step each, at least 1
+	CG         int     `json:"cg,omitempty"` // steps of conjugate gradients a row; 0 solves exactly
+	Beta       float64 `json:"beta"`         // share of the predicted rating in the ranking score, see Preference
+}
+
+// DefaultPreference are one rule for all data sets.
+func DefaultPreference() PreferenceParameters {
+	return PreferenceParameters{Rank: 64, Alpha: 0.1, Lambda: 10, Iterations: 10, Beta: 0.2}
+}
+
+const maxAlpha = 1e4
+
+// Validate returns an error that wraps ErrBadParameters and says which
+// parameter is wrong, and what it may be.
+func (p PreferenceParameters) Validate() error {
+	switch {
+	case p.Rank < 1 || p.Rank > maxRank:
+		return fmt.Errorf("preference rank is %d, want 1 to %d: %w", p.Rank, maxRank, ErrBadParameters)
+	case p.Iterations < 1 || p.Iterations > maxIterations:
+		return fmt.Errorf("preference iterations is %d, want 1 to %d: %w", p.Iterations, maxIterations, ErrBadParameters)
+	case !(p.Alpha > 0 && p.Alpha <= maxAlpha):
+		return fmt.Errorf("preference alpha is %v, want more than 0 and at most %v: %w", p.Alpha, float64(maxAlpha), ErrBadParameters)
+	case !(p.Lambda >= minLambda && p.Lambda <= maxLambda):
+		return fmt.Errorf("preference lambda is %v, want %v to %v: %w", p.Lambda, minLambda, maxLambda, ErrBadParameters)
+	case p.CG < 0 || p.CG > maxRank:
+		return fmt.Errorf("preference cg is %d, want 0 (exact) to %d: %w", p.CG, maxRank, ErrBadParameters)
+	case math.IsNaN(p.Beta) || math.IsInf(p.Beta, 0):
+		return fmt.Errorf("preference beta is %v, want a number: %w", p.Beta, ErrBadParameters)
+	}
+	return nil
+}
+
+// trainImplicit learns the head that ranks, with p's rank and iterations, and of
+// ratings the biases alone.
+func trainImplicit(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
+	head := DefaultPreference()
+	if p.Preference != nil {
+		head = *p.Preference
+	}
+	head.Rank, head.Iterations = p.Rank, p.Iterations
+	f, err := BiasOnly(ctx, m, p.Lambda, p.Nu, startSweeps)
+	if err != nil {
+		return nil, fmt.Errorf("learning biases: %w", err)
+	}
+	f.Preference, err = TrainPreference(ctx, m, head, p.Seed, p.Threads, progress)
+	return f, err
+}
+
+// TrainPreference learns what users choose from what they rated (Hu, Koren &
+// Volinsky 2008, "Collaborative Filtering for Implicit Feedback Datasets"):
+//
+//	min Σ_ui c_ui·(p_ui − x_u·y_i)² + λ·(Σ‖x_u‖² + Σ‖y_i‖²)
+//
+// over all pairs, with p = 1 and c = 1 + α·r for rated pairs and p = 0 and c = 1
+// for all others; r is the value in m, negative ones counting as 0. Rows are
+// solved exactly by Cholesky factors, or with CG > 0 by so many steps of
+// conjugate gradients from the row's previous solution (Takács, Pilászy & Tikk
+// 2011, "Applications of the Conjugate Gradient Method for Implicit Feedback
+// Collaborative Filtering"). It ends with a user half-step.
+//
+// Bits, progress, which has no RMSE, cancellation and errors are as with Train.
+func TrainPreference(ctx context.Context, m *ratings.Matrix, p PreferenceParameters, seed uint64, threads int, progress func(Progress)) (*Preference, error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	if m.Len() == 0 {
+		return nil, ratings.ErrNoRatings
+	}
+	began := time.Now()
+	t := newImplicitTrainer(m, p, seed, threadCount(threads))
+	for iteration := range p.Iterations {
+		if err := t.iterate(ctx); err != nil {
+			return nil, fmt.Errorf("training preferences, iteration %d: %w", iteration+1, err)
+		}
+		if progress != nil {
+			progress(Progress{Iteration: iteration + 1, Total: p.Iterations, RMSE: math.NaN(), Elapsed: time.Since(began)})
+		}
+	}
+	return t.preference(), nil
+}
+
+// implicitSide is the users or the movies.
+type implicitSide struct {
+	factors []float32 // [rows × stride], aligned
+	order   []int32   // rows, heaviest first
+	ratings func(row int) ([]int32, []float32)
+}
+
+type implicitTrainer struct {
+	p             PreferenceParameters
+	stride        int
+	users, movies implicitSide
+	rows          []*implicitRow // one a worker
+}
+
+func newImplicitTrainer(m *ratings.Matrix, p PreferenceParameters, seed uint64, threads int) *implicitTrainer {
+	t := &implicitTrainer{p: p, stride: kernel.Stride(p.Rank)}
+	side := func(rows int, of func(int) ([]int32, []float32)) implicitSide {
+		counts := make([]int32, rows)
+		for row := range counts {
+			others, _ := of(row)
+			counts[row] = int32(len(others))
+		}
+		return implicitSide{factors: kernel.Aligned(rows * t.stride), order: heaviestFirst(counts), ratings: of}
+	}
+	t.users, t.movies = side(len(m.Users), m.User), side(len(m.Movies), m.Movie)
+	for u, id := range m.Users {
+		startFactors(t.users.factors[u*t.stride:][:p.Rank], seed, userSide, id)
+	}
+	for range threads {
+		t.rows = append(t.rows, newImplicitRow(p, t.stride))
+	}
+	return t
+}
+
+// iterate solves all movies, then all users.
+func (t *implicitTrainer) iterate(ctx context.Context) error {
+	if err := t.solve(ctx, t.movies, t.users); err != nil {
+		return err
+	}
+	return t.solve(ctx, t.users, t.movies)
+}
+
+func (t *implicitTrainer) solve(ctx context.Context, side, fixed implicitSide) error {
+	gram, err := t.gramOfAll(ctx, fixed.factors)
+	if err != nil {
+		return err
+	}
+	return forRows(ctx, len(t.rows), side.order, func(worker, row int) {
+		others, values := side.ratings(row)
+		t.rows[worker].solve(gram, fixed.factors, others, values, side.factors[row*t.stride:][:t.stride])
+	})
+}
+
+// gramBlock is how many rows one float32 Gram matrix sums before it is added to
+// the total in float64.
+const gramBlock = 2048
+
+// gramOfAll returns YᵀY + λ·I of all rows of factors, both triangles. Blocks are
+// added in their order, whoever summed them.
+func (t *implicitTrainer) gramOfAll(ctx context.Context, factors []float32) ([]float32, error) {
+	stride := t.stride
+	rows := len(factors) / stride
+	blocks := (rows + gramBlock - 1) / gramBlock
+	order, sums := make([]int32, blocks), make([][]float32, blocks)
+	for k := range order {
+		order[k] = int32(k)
+	}
+	err := forRows(ctx, len(t.rows), order, func(_, k int) {
+		sum := kernel.Aligned(stride * stride)
+		n := min(gramBlock, rows-k*gramBlock)
+		kernel.AddGram(sum, factors[k*gramBlock*stride:][:n*stride], stride, n)
+		sums[k] = sum
+	})
+	if err != nil {
+		return nil, err
+	}
+	gram := kernel.Aligned(stride * stride)
+	for i := range stride {
+		for j := range i + 1 {
+			total := 0.0
+			for _, sum := range sums {
+				total += float64(sum[i*stride+j])
+			}
+			if i == j {
+				total += t.p.Lambda
+			}
+			gram[i*stride+j], gram[j*stride+i] = float32(total), float32(total)
+		}
+	}
+	return gram, nil
+}
+
+// preference returns what was learnt, without padding.
+func (t *implicitTrainer) preference() *Preference {
+	unpadded := func(factors []float32) []float32 {
+		rows := len(factors) / t.stride
+		out := make([]float32, rows*t.p.Rank)
+		for row := range rows {
+			copy(out[row*t.p.Rank:][:t.p.Rank], factors[row*t.stride:])
+		}
+		return out
+	}
+	return &Preference{
+		Rank: t.p.Rank, UserFactors: unpadded(t.users.factors), MovieFactors: unpadded(t.movies.factors),
+		Alpha: t.p.Alpha, Lambda: t.p.Lambda, Beta: t.p.Beta,
+	}
+}

@@ -1,0 +1,130 @@
+package als
+
+import (
+	"math"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
+)
+
+// implicitChunk is how many rated rows are packed at once.
+const implicitChunk = 64
+
+// implicitRow solves one row of implicit ALS after another in scratch memory of
+// its own. It is not safe for concurrent use.
+type implicitRow struct {
+	p              PreferenceParameters
+	stride         int
+	gram           []float32 // [stride × stride]
+	packed         []float32 // [implicitChunk × stride]
+	scale          []float32 // [implicitChunk]
+	right          []float32 // [stride]
+	step, residual []float32 // of conjugate gradients [stride]
+	product        []float32
+}
+
+func newImplicitRow(p PreferenceParameters, stride int) *implicitRow {
+	return &implicitRow{
+		p: p, stride: stride,
+		gram: kernel.Aligned(stride * stride), packed: kernel.Aligned(implicitChunk * stride), scale: make([]float32, implicitChunk),
+		right: kernel.Aligned(stride), step: kernel.Aligned(stride), residual: kernel.Aligned(stride), product: kernel.Aligned(stride),
+	}
+}
+
+// weight is the confidence above 1 of a rating.
+func (s *implicitRow) weight(value float32) float32 { return float32(s.p.Alpha) * max(value, 0) }
+
+// solve replaces x [stride] by the solution of
+//
+//	(YᵀY + λI + Σ (c_k − 1)·y_k·y_kᵀ)·x = Σ c_k·y_k
+//
+// where base is YᵀY + λI, and k goes over the rated rows of factors.
+func (s *implicitRow) solve(base, factors []float32, rows []int32, values []float32, x []float32) {
+	if s.p.CG > 0 {
+		s.conjugateGradients(base, factors, rows, values, x)
+		return
+	}
+	copy(s.gram, base)
+	clear(s.right)
+	for len(rows) > 0 {
+		n := min(implicitChunk, len(rows))
+		scale := s.scale[:n]
+		for k, value := range values[:n] {
+			scale[k] = float32(math.Sqrt(float64(s.weight(value))))
+		}
+		kernel.GatherScaled(s.packed, factors, s.stride, rows[:n], scale)
+		kernel.AddGram(s.gram, s.packed, s.stride, n)
+		for k, value := range values[:n] { // c·y = (c / √(c−1))·(√(c−1)·y)
+			if scale[k] > 0 {
+				scale[k] = (1 + s.weight(value)) / scale[k]
+			}
+		}
+		kernel.AddCombination(s.right, s.packed, s.stride, scale)
+		for k, row := range rows[:n] { // what a weight of 0 has scaled away
+			if s.weight(values[k]) == 0 {
+				addTo(s.right, factors[int(row)*s.stride:][:s.stride])
+			}
+		}
+		rows, values = rows[n:], values[n:]
+	}
+	kernel.Cholesky(s.gram, s.stride, s.p.Rank, float32(s.p.Lambda))
+	copy(x, s.right)
+	kernel.SolveLower(s.gram, s.stride, s.p.Rank, x)
+	kernel.SolveUpper(s.gram, s.stride, s.p.Rank, x)
+}
+
+func addTo(to, from []float32) {
+	for c, value := range from {
+		to[c] += value
+	}
+}
+
+// conjugateGradients takes p.CG steps from x.
+func (s *implicitRow) conjugateGradients(base, factors []float32, rows []int32, values []float32, x []float32) {
+	s.multiply(s.residual, base, factors, rows, values, x, true)
+	copy(s.step, s.residual)
+	old := kernel.Dot(s.residual, s.residual)
+	for range s.p.CG {
+		if old < 1e-20 {
+			return
+		}
+		s.multiply(s.product, base, factors, rows, values, s.step, false)
+		by := old / kernel.Dot(s.step, s.product)
+		for c := range x {
+			x[c] += by * s.step[c]
+			s.residual[c] -= by * s.product[c]
+		}
+		now := kernel.Dot(s.residual, s.residual)
+		for c := range s.step {
+			s.step[c] = s.residual[c] + now/old*s.step[c]
+		}
+		old = now
+	}
+}
+
+// multiply writes A·v into out, or with residual b − A·v, A and b being those
+// of solve.
+func (s *implicitRow) multiply(out, base, factors []float32, rows []int32, values, v []float32, residual bool) {
+	kernel.Products(out, base, s.stride, v)
+	sign := float32(1)
+	if residual {
+		sign = -1
+		for c := range out {
+			out[c] = -out[c]
+		}
+	}
+	for len(rows) > 0 {
+		n := min(implicitChunk, len(rows))
+		kernel.Gather(s.packed, factors, s.stride, rows[:n])
+		scale := s.scale[:n]
+		kernel.Products(scale, s.packed, s.stride, v)
+		for k, value := range values[:n] {
+			weight := s.weight(value)
+			scale[k] *= sign * weight
+			if residual {
+				scale[k] += 1 + weight
+			}
+		}
+		kernel.AddCombination(out, s.packed, s.stride, scale)
+		rows, values = rows[n:], values[n:]
+	}
+}
