@@ -1,6 +1,6 @@
 // Command bench measures the pipelines on real servers against programs that
-// were written by hand for the same work, and prints the tables of
-// docs/benchmarks.md:
+// were written by hand for the same work, and the engine against other
+// libraries, and prints the tables of docs/benchmarks.md:
 //
 //	RECSYS_DATA=… go run ./tests/bench                 # all tables
 //	RECSYS_DATA=… go run ./tests/bench predict latency
@@ -33,17 +33,21 @@ import (
 // subject is what one table is about.
 type subject struct {
 	name, about string
+	servers     bool // it needs Kafka, Cassandra or Elasticsearch
 	run         func(context.Context, *bench) (table, error)
 }
 
 // tables are what can be measured, in the order of docs/benchmarks.md.
 var tables = []subject{
-	{"predict", "Kafka → als_predict → movie_enrich → Kafka", predictTable},
-	{"spark", "the same against the original's predictor", sparkTable},
-	{"latency", "from a request to its prediction", latencyTable},
-	{"scale", "two predicting processes against one", scaleTable},
-	{"cassandra", "Kafka → Cassandra, and the scan for training", cassandraTable},
-	{"elasticsearch", "Kafka → Elasticsearch", elasticsearchTable},
+	{"explicit", "training by als, MovieLens 1M shape", false, explicitTable},
+	{"implicit", "training the head that ranks, MovieLens 1M shape", false, implicitTable},
+	{"spark-als", "training by als against Spark, MovieLens 1M shape", false, sparkALSTable},
+	{"predict", "Kafka → als_predict → movie_enrich → Kafka", true, predictTable},
+	{"spark", "the same against the original's predictor", true, sparkTable},
+	{"latency", "from a request to its prediction", true, latencyTable},
+	{"scale", "two predicting processes against one", true, scaleTable},
+	{"cassandra", "Kafka → Cassandra, and the scan for training", true, cassandraTable},
+	{"elasticsearch", "Kafka → Elasticsearch", true, elasticsearchTable},
 }
 
 func main() {
@@ -89,10 +93,15 @@ func measureTables(c *cli.Context) error {
 	names := c.Args().Slice()
 	for _, name := range names {
 		if !slices.ContainsFunc(tables, func(t subject) bool { return t.name == name }) {
-			return fmt.Errorf("there is no table %q; give some of predict, spark, latency, scale, cassandra, elasticsearch", name)
+			return fmt.Errorf("there is no table %q; give some of %s", name, strings.Join(tableNames(), ", "))
 		}
 	}
-	if missing := servers.Missing(); missing != "" {
+	wanted := tables
+	if len(names) > 0 {
+		wanted = slices.DeleteFunc(slices.Clone(tables), func(t subject) bool { return !slices.Contains(names, t.name) })
+	}
+	onServers := slices.ContainsFunc(wanted, func(t subject) bool { return t.servers })
+	if missing := servers.Missing(); onServers && missing != "" {
 		return errors.New(missing)
 	}
 	b := &bench{
@@ -100,14 +109,11 @@ func measureTables(c *cli.Context) error {
 		duration: c.Duration("duration"), pprof: c.String("pprof"),
 	}
 	defer b.close()
-	if err := b.prepare(c.Context); err != nil {
+	if err := b.prepare(c.Context, onServers); err != nil {
 		return err
 	}
 	fmt.Printf("%s.\n", b.machine())
-	for _, t := range tables {
-		if len(names) > 0 && !slices.Contains(names, t.name) {
-			continue
-		}
+	for _, t := range wanted {
 		started := time.Now()
 		result, err := t.run(c.Context, b)
 		if err != nil {
@@ -119,8 +125,16 @@ func measureTables(c *cli.Context) error {
 	return nil
 }
 
-// prepare builds the binary and trains the model.
-func (b *bench) prepare(ctx context.Context) error {
+func tableNames() []string {
+	var names []string
+	for _, t := range tables {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+// prepare builds the binary and, for the servers, trains the model.
+func (b *bench) prepare(ctx context.Context, onServers bool) error {
 	var err error
 	if b.self, err = os.Executable(); err != nil {
 		return err
@@ -139,6 +153,9 @@ func (b *bench) prepare(ctx context.Context) error {
 	b.binary = filepath.Join(b.dir, "recsys-benthos")
 	if err := b.run(ctx, "go", "build", "-o", b.binary, "./cmd/recsys-benthos"); err != nil {
 		return err
+	}
+	if !onServers {
+		return nil
 	}
 	b.registry = "file://" + filepath.Join(b.dir, "registry")
 	return b.run(ctx, b.binary, "train", "--ratings", b.data, "--registry", b.registry)

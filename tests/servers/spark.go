@@ -36,25 +36,34 @@ func FetchSpark(ctx context.Context) (Spark, error) {
 	if err != nil {
 		return Spark{}, err
 	}
-	cache, err := cacheDir()
+	python, err := FetchPython(ctx, pythonPackages...)
 	if err != nil {
 		return Spark{}, err
 	}
-	venv := filepath.Join(cache, strings.ReplaceAll(pythonPackages[0], "==", "-"))
+	return Spark{python, strings.ReplaceAll(jars, string(os.PathListSeparator), ",")}, nil
+}
+
+// FetchPython returns a Python interpreter that has the given packages, each
+// written name==version, from the cache, where it puts it the first time. The
+// first package names it. It needs python3 with venv.
+func FetchPython(ctx context.Context, packages ...string) (interpreter string, err error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	venv := filepath.Join(cache, strings.ReplaceAll(packages[0], "==", "-"))
 	python := filepath.Join(venv, "bin", "python")
 	complete := filepath.Join(venv, "complete") // what was interrupted is begun again
-	if _, err := os.Stat(complete); err != nil {
-		if err := runTool(ctx, "python3", "-m", "venv", "--clear", venv); err != nil {
-			return Spark{}, fmt.Errorf("making a Python environment for Spark: %w; install python3 with venv (Debian: apt-get install python3-venv)", err)
-		}
-		if err := runTool(ctx, python, append([]string{"-m", "pip", "install", "--quiet"}, pythonPackages...)...); err != nil {
-			return Spark{}, fmt.Errorf("installing %s: %w", strings.Join(pythonPackages, " and "), err)
-		}
-		if err := os.WriteFile(complete, nil, 0o644); err != nil {
-			return Spark{}, err
-		}
+	if _, err := os.Stat(complete); err == nil {
+		return python, nil
 	}
-	return Spark{python, strings.ReplaceAll(jars, string(os.PathListSeparator), ",")}, nil
+	if err := runTool(ctx, "python3", "-m", "venv", "--clear", venv); err != nil {
+		return "", fmt.Errorf("making a Python environment: %w; install python3 with venv (Debian: apt-get install python3-venv)", err)
+	}
+	if err := runTool(ctx, python, append([]string{"-m", "pip", "install", "--quiet"}, packages...)...); err != nil {
+		return "", fmt.Errorf("installing %s: %w", strings.Join(packages, " and "), err)
+	}
+	return python, os.WriteFile(complete, nil, 0o644)
 }
 
 func runTool(ctx context.Context, name string, args ...string) error {
