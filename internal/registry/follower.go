@@ -25,6 +25,10 @@ type Follower struct {
 func (f *Follower) Poll() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.poll()
+}
+
+func (f *Follower) poll() error {
 	latest, found, err := f.advance()
 	if err != nil || !found {
 		return err
@@ -89,6 +93,11 @@ func (f *Follower) Announced(a message.Announcement) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.known == 0 {
+		// The log's state of the start is no news against an announcement, so it
+		// is read first. What fails here the next Poll reports.
+		_ = f.poll()
+	}
 	if serving := f.Live.Current(); serving != nil && serving.Sequence >= a.Sequence {
 		return nil
 	}

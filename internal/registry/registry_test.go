@@ -293,6 +293,24 @@ func TestAnAnnouncementAheadOfTheLogDoesNotOutliveTheNextPromotion(t *testing.T)
 	}
 }
 
+// The first poll once ran after an announcement ahead of the log, and took the
+// log's state of the start for news.
+func TestTheFirstPollDoesNotUndoAnAnnouncementAheadOfTheLog(t *testing.T) {
+	r := open(t)
+	first, second := publish(t, r, 3), publish(t, r, 4)
+	promote(t, r, first.Version)
+	f := follower(r)
+	if err := f.Announced(message.Announcement{Role: Champion, Version: second.Version, Sequence: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Poll(); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Live.Current().Name; got != second.Version {
+		t.Errorf("%s serves, want the announced %s", got, second.Version)
+	}
+}
+
 func TestAnAnnouncementThatTheLogContradictsIsRefused(t *testing.T) {
 	r := open(t)
 	one, two := publish(t, r, 3), publish(t, r, 4)

@@ -156,7 +156,7 @@ func rate(x live.Number) string {
 	if x < 10 {
 		return decimals(x, 1)
 	}
-	return decimals(x, 0)
+	return whole(int64(math.Round(float64(x))))
 }
 
 // decimals is a number of the snapshot, which has four decimals at most, with
