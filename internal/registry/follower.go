@@ -98,7 +98,8 @@ func (f *Follower) Announced(a message.Announcement) error {
 		// is read first. What fails here the next Poll reports.
 		_ = f.poll()
 	}
-	if serving := f.Live.Current(); serving != nil && serving.Sequence >= a.Sequence {
+	if serving := f.Live.Current(); serving != nil &&
+		(serving.Sequence > a.Sequence || serving.Sequence == a.Sequence && serving.Name == a.Version) {
 		return nil
 	}
 	manifest, err := f.Registry.Manifest(a.Version)
