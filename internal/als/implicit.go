@@ -166,7 +166,7 @@ func (t *implicitTrainer) gramOfAll(ctx context.Context, factors []float32) ([]f
 	err := forRows(ctx, len(t.rows), order, func(_, k int) {
 		sum := kernel.Aligned(stride * stride)
 		n := min(gramBlock, rows-k*gramBlock)
-		kernel.AddGram(sum, factors[k*gramBlock*stride:][:n*stride], stride, n)
+		kernel.AddGram(sum, stride, factors[k*gramBlock*stride:][:n*stride], stride, n)
 		sums[k] = sum
 	})
 	if err != nil {
@@ -174,7 +174,7 @@ func (t *implicitTrainer) gramOfAll(ctx context.Context, factors []float32) ([]f
 	}
 	gram := kernel.Aligned(stride * stride)
 	for i := range stride {
-		for j := range i + 1 {
+		for j := i; j < stride; j++ {
 			total := 0.0
 			for _, sum := range sums {
 				total += float64(sum[i*stride+j])

@@ -14,7 +14,8 @@ const implicitChunk = 64
 type implicitRow struct {
 	p              PreferenceParameters
 	stride         int
-	gram           []float32 // [stride × stride]
+	width          int
+	gram           []float32 // [stride × width], the right side in the column after the matrix
 	packed         []float32 // [implicitChunk × stride]
 	scale          []float32 // [implicitChunk]
 	right          []float32 // [stride]
@@ -23,9 +24,10 @@ type implicitRow struct {
 }
 
 func newImplicitRow(p PreferenceParameters, stride int) *implicitRow {
+	width := stride + kernel.Width
 	return &implicitRow{
-		p: p, stride: stride,
-		gram: kernel.Aligned(stride * stride), packed: kernel.Aligned(implicitChunk * stride), scale: make([]float32, implicitChunk),
+		p: p, stride: stride, width: width,
+		gram: kernel.Aligned(stride * width), packed: kernel.Aligned(implicitChunk * stride), scale: make([]float32, implicitChunk),
 		right: kernel.Aligned(stride), step: kernel.Aligned(stride), residual: kernel.Aligned(stride), product: kernel.Aligned(stride),
 	}
 }
@@ -43,7 +45,9 @@ func (s *implicitRow) solve(base, factors []float32, rows []int32, values []floa
 		s.conjugateGradients(base, factors, rows, values, x)
 		return
 	}
-	copy(s.gram, base)
+	for i := range s.stride {
+		copy(s.gram[i*s.width:][:s.stride], base[i*s.stride:])
+	}
 	clear(s.right)
 	for len(rows) > 0 {
 		n := min(implicitChunk, len(rows))
@@ -52,7 +56,7 @@ func (s *implicitRow) solve(base, factors []float32, rows []int32, values []floa
 			scale[k] = float32(math.Sqrt(float64(s.weight(value))))
 		}
 		kernel.GatherScaled(s.packed, factors, s.stride, rows[:n], scale)
-		kernel.AddGram(s.gram, s.packed, s.stride, n)
+		kernel.AddGram(s.gram, s.width, s.packed, s.stride, n)
 		for k, value := range values[:n] { // c·y = (c / √(c−1))·(√(c−1)·y)
 			if scale[k] > 0 {
 				scale[k] = (1 + s.weight(value)) / scale[k]
@@ -66,10 +70,14 @@ func (s *implicitRow) solve(base, factors []float32, rows []int32, values []floa
 		}
 		rows, values = rows[n:], values[n:]
 	}
-	kernel.Cholesky(s.gram, s.stride, s.p.Rank, float32(s.p.Lambda))
-	copy(x, s.right)
-	kernel.SolveLower(s.gram, s.stride, s.p.Rank, x)
-	kernel.SolveUpper(s.gram, s.stride, s.p.Rank, x)
+	for i, value := range s.right {
+		s.gram[i*s.width+s.stride] = value
+	}
+	kernel.Cholesky(s.gram, s.width, s.stride, float32(s.p.Lambda))
+	for i := range x {
+		x[i] = s.gram[i*s.width+s.stride]
+	}
+	kernel.SolveUpper(s.gram, s.width, s.stride, x)
 }
 
 func addTo(to, from []float32) {
