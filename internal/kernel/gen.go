@@ -1,25 +1,222 @@
 //go:build ignore
 
-// Generates gram_amd64.s and gram_amd64.go:
-//
-//	go generate ./internal/kernel
+// Generates vectors_amd64.s and vectors_amd64.go, see native_amd64.go.
 package main
 
 import (
+	"strconv"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// Strides, widths and columns are in bytes in assembly, and multiples of 64: one
+// cache line, the 16 floats of a panel.
+const line = 64
+
+// isa is a set of vector instructions.
+type isa struct {
+	suffix string
+	vector func() reg.VecVirtual
+	bytes  int // of a vector
+}
+
+var (
+	avx512 = isa{"512", func() reg.VecVirtual { return ZMM() }, 64}
+	avx2   = isa{"256", func() reg.VecVirtual { return YMM() }, 32}
+)
+
+// lines is how many vectors make a cache line.
+func (s isa) lines() int { return line / s.bytes }
+
 func main() {
 	ConstraintExpr("amd64")
-	panel512("gramPanel512", VFMADD231PS, VFMADD231PS_BCST, "adds the inner products of 16 columns of packed with themselves and those to their right to gram.")
+	for _, s := range []isa{avx512, avx2} {
+		gather(s, false)
+		gather(s, true)
+		combination(s, false)
+		combination(s, true)
+	}
+	panel512("gramPanel512", VFMADD231PS, VFMADD231PS_BCST, "adds to 16 rows of a Gram matrix, from the diagonal to the right.")
 	panel512("lessPanel512", VFNMADD231PS, VFNMADD231PS_BCST, "is gramPanel512 with subtraction.")
 	panel256("gramPanel256", VFMADD231PS, "is gramPanel512 for AVX2.")
 	panel256("lessPanel256", VFNMADD231PS, "is gramPanel256 with subtraction.")
 	diagonal512()
-	across512()
+	diagonal256()
+	across(avx512)
+	across(avx2)
+	products512()
+	products256()
+	backward512()
+	backward256()
 	Generate()
+}
+
+func function(name, signature, doc string) {
+	TEXT(name, 0, signature)
+	Pragma("noescape")
+	Doc(name + " " + doc)
+}
+
+func arguments(names ...string) []reg.Register {
+	registers := make([]reg.Register, len(names))
+	for k, name := range names {
+		registers[k] = Load(Param(name), GP64())
+	}
+	return registers
+}
+
+func end() {
+	VZEROUPPER()
+	RET()
+}
+
+// zeroLine is a cache line of zeros.
+var zeroLine *Mem
+
+func zero(s isa) reg.VecVirtual {
+	if zeroLine == nil {
+		m := GLOBL("zeros", RODATA|NOPTR)
+		DATA(0, U64(0))
+		for at := 8; at < line; at += 8 {
+			DATA(at, U64(0))
+		}
+		zeroLine = &m
+	}
+	v := s.vector()
+	VMOVUPS(*zeroLine, v)
+	return v
+}
+
+// gather copies rows, and asks for the one that comes 8 later.
+func gather(s isa, scaled bool) {
+	const ahead = 8
+	name, signature := "gather", "func(packed, factors *float32, rows *int32, count, stride uintptr)"
+	if scaled {
+		name, signature = "gatherScaled", "func(packed, factors *float32, rows *int32, count, stride uintptr, scale *float32)"
+	}
+	function(name+s.suffix, signature, "copies count rows of stride bytes.")
+	a := arguments("packed", "factors", "rows", "count", "stride")
+	packed, factors, rows, count, stride := a[0], a[1], a[2], a[3], a[4]
+	var scale reg.Register
+	if scaled {
+		scale = Load(Param("scale"), GP64())
+	}
+	k, last := GP64(), GP64()
+	XORQ(k, k)
+	MOVQ(count, last)
+	SUBQ(Imm(ahead), last)
+	from, column, by := GP64(), GP64(), s.vector()
+	row := func(disp int) {
+		MOVLQSX(Mem{Base: rows, Index: k, Scale: 4, Disp: disp}, from)
+		IMULQ(stride, from)
+		ADDQ(factors, from)
+		XORQ(column, column)
+	}
+	Label("next")
+	CMPQ(k, last)
+	JGE(LabelRef("copy"))
+	row(4 * ahead)
+	Label("prefetch")
+	PREFETCHT0(Mem{Base: from, Index: column, Scale: 1})
+	ADDQ(Imm(line), column)
+	CMPQ(column, stride)
+	JL(LabelRef("prefetch"))
+	Label("copy")
+	row(0)
+	if scaled {
+		VBROADCASTSS(Mem{Base: scale, Index: k, Scale: 4}, by)
+	}
+	Label("columns")
+	for w := range s.lines() {
+		v := s.vector()
+		if scaled {
+			VMULPS(Mem{Base: from, Index: column, Scale: 1, Disp: w * s.bytes}, by, v)
+		} else {
+			VMOVUPS(Mem{Base: from, Index: column, Scale: 1, Disp: w * s.bytes}, v)
+		}
+		VMOVUPS(v, Mem{Base: packed, Index: column, Scale: 1, Disp: w * s.bytes})
+	}
+	ADDQ(Imm(line), column)
+	CMPQ(column, stride)
+	JL(LabelRef("columns"))
+	ADDQ(stride, packed)
+	INCQ(k)
+	CMPQ(k, count)
+	JL(LabelRef("next"))
+	end()
+}
+
+// combination goes over blocks of four vectors' columns, and what is left one
+// line at a time; sums stay in registers while all rows go by.
+func combination(s isa, sums bool) {
+	name, signature := "combination", "func(v, packed, c *float32, count, stride uintptr)"
+	if sums {
+		name, signature = "sums", "func(v, packed, c *float32, count, stride uintptr, sum *float32)"
+	}
+	function(name+s.suffix, signature, "adds count rows of stride bytes, each times its c.")
+	a := arguments("v", "packed", "c", "count", "stride")
+	v, packed, c, count, stride := a[0], a[1], a[2], a[3], a[4]
+	var sum reg.Register
+	if sums {
+		sum = Load(Param("sum"), GP64())
+	}
+	left := GP64()
+	MOVQ(stride, left)
+	block := func(vectors int, name string) {
+		from, k := GP64(), GP64()
+		totals, plain := make([]reg.VecVirtual, vectors), make([]reg.VecVirtual, vectors)
+		for w := range vectors {
+			totals[w] = s.vector()
+			VMOVUPS(Mem{Base: v, Disp: w * s.bytes}, totals[w])
+			if sums {
+				plain[w] = s.vector()
+				VMOVUPS(Mem{Base: sum, Disp: w * s.bytes}, plain[w])
+			}
+		}
+		MOVQ(packed, from)
+		XORQ(k, k)
+		Label(name)
+		by := s.vector()
+		VBROADCASTSS(Mem{Base: c, Index: k, Scale: 4}, by)
+		for w := range vectors {
+			at := Mem{Base: from, Disp: w * s.bytes}
+			VFMADD231PS(at, by, totals[w])
+			if sums {
+				VADDPS(at, plain[w], plain[w])
+			}
+		}
+		ADDQ(stride, from)
+		INCQ(k)
+		CMPQ(k, count)
+		JL(LabelRef(name))
+		for w := range vectors {
+			VMOVUPS(totals[w], Mem{Base: v, Disp: w * s.bytes})
+			if sums {
+				VMOVUPS(plain[w], Mem{Base: sum, Disp: w * s.bytes})
+			}
+		}
+		step := vectors * s.bytes
+		for _, p := range []reg.Register{v, packed, sum} {
+			if p != nil {
+				ADDQ(U32(step), p)
+			}
+		}
+		SUBQ(U32(step), left)
+	}
+	Label("wide")
+	CMPQ(left, U32(4*s.bytes))
+	JL(LabelRef("narrow"))
+	block(4, "wide_rows")
+	JMP(LabelRef("wide"))
+	Label("narrow")
+	CMPQ(left, Imm(0))
+	JLE(LabelRef("done"))
+	block(s.lines(), "narrow_rows")
+	JMP(LabelRef("narrow"))
+	Label("done")
+	end()
 }
 
 // fused is a fused multiplication and addition or subtraction.
@@ -28,127 +225,98 @@ type fused func(ops ...Op)
 // panel holds the arguments of a Gram panel: 16 rows of the result from the
 // diagonal on, columns from there to the end of the row.
 type panel struct {
-	gram, packed reg.Register // first row and column of the panel; its column in the first packed row
-	stride       reg.Register // bytes from row to row of both
-	count        reg.Register // packed rows
-	columns      reg.Register // bytes from the diagonal to the end of a row
-	index        reg.Register // counts packed rows down
+	to, from       reg.Register // first row and column of the panel; its column in the first packed row
+	width, stride  reg.Register // from row to row of the result and of the packed rows
+	count, columns reg.Register // packed rows; from the diagonal to the end of a row
+	index          reg.Register // counts packed rows down
 
 	fma, broadcast fused
 }
 
-func loadPanel() panel {
-	p := panel{
-		gram: Load(Param("gram"), GP64()), packed: Load(Param("packed"), GP64()),
-		stride: Load(Param("stride"), GP64()), count: Load(Param("count"), GP64()),
-		columns: Load(Param("columns"), GP64()),
-		index:   GP64(),
-	}
-	return p
+func loadPanel(name, doc string, fma, broadcast fused) panel {
+	function(name, "func(to, from *float32, width, stride, count, columns uintptr)", doc)
+	a := arguments("to", "from", "width", "stride", "count", "columns")
+	return panel{a[0], a[1], a[2], a[3], a[4], a[5], GP64(), fma, broadcast}
 }
 
-// panel512 goes over the panel in tiles of 8 rows × 32 columns, whose 16
-// sums stay in registers while all packed rows go by. The tile on the diagonal
-// is 16 × 16.
+// panel512 goes over the panel in tiles of 8 rows × 32 columns, whose 16 sums
+// stay in registers while all packed rows go by. The tile on the diagonal is
+// 16 × 16, as is the last of an odd number.
 func panel512(name string, fma, broadcast fused, doc string) {
-	TEXT(name, NOSPLIT, "func(gram, packed *float32, stride, count, columns uintptr)")
-	Doc(name + " " + doc)
-	p := loadPanel()
-	p.fma, p.broadcast = fma, broadcast
+	p := loadPanel(name, doc, fma, broadcast)
 	column := GP64()
-	Comment("The diagonal: 16 × 16.")
-	tile512(p, p.packed, p.gram, p.packed, 16, 1, "diagonal")
-	MOVQ(U32(64), column)
+	tile512(p, p.from, p.to, p.from, 16, 1, "diagonal_rows")
+	MOVQ(U32(line), column)
 	Label("columns")
 	left := GP64()
 	MOVQ(p.columns, left)
 	SUBQ(column, left)
 	JLE(LabelRef("done"))
 	to, from := GP64(), GP64()
-	LEAQ(Mem{Base: p.gram, Index: column, Scale: 1}, to)
-	LEAQ(Mem{Base: p.packed, Index: column, Scale: 1}, from)
-	CMPQ(left, Imm(64))
+	LEAQ(Mem{Base: p.to, Index: column, Scale: 1}, to)
+	LEAQ(Mem{Base: p.from, Index: column, Scale: 1}, from)
+	CMPQ(left, Imm(line))
 	JLE(LabelRef("narrow"))
-	tile512(p, p.packed, to, from, 8, 2, "upper")
+	tile512(p, p.from, to, from, 8, 2, "upper_rows")
 	rows := GP64()
-	LEAQ(Mem{Base: to, Index: p.stride, Scale: 8}, to)
-	LEAQ(Mem{Base: p.packed, Disp: 32}, rows)
-	tile512(p, rows, to, from, 8, 2, "lower")
-	ADDQ(Imm(128), column)
+	LEAQ(Mem{Base: to, Index: p.width, Scale: 8}, to)
+	LEAQ(Mem{Base: p.from, Disp: 32}, rows)
+	tile512(p, rows, to, from, 8, 2, "lower_rows")
+	ADDQ(Imm(2*line), column)
 	JMP(LabelRef("columns"))
 	Label("narrow")
-	tile512(p, p.packed, to, from, 16, 1, "narrow")
+	tile512(p, p.from, to, from, 16, 1, "narrow_rows")
 	Label("done")
-	VZEROUPPER()
-	RET()
+	end()
 }
 
-// tile512 adds a tile of rows × 16·width sums: rows are columns of packed from
-// a on, columns those from b on.
-func tile512(p panel, a, to, b reg.Register, rows, width int, name string) {
-	sums := loadTile(p, to, rows, width, 64, ZMM)
+// tile512 adds a tile of rows × 16·vectors sums: rows are packed columns from a
+// on, columns those from b on.
+func tile512(p panel, a, to, b reg.Register, rows, vectors int, name string) {
+	sums := loadTile(avx512, p, to, rows, vectors)
 	pa, pb := GP64(), GP64()
 	MOVQ(a, pa)
 	MOVQ(b, pb)
 	MOVQ(p.count, p.index)
-	Label(name + "_next")
-	right := make([]reg.VecVirtual, width)
+	Label(name)
+	right := make([]reg.VecVirtual, vectors)
 	for w := range right {
 		right[w] = ZMM()
-		VMOVUPS(Mem{Base: pb, Disp: 64 * w}, right[w])
+		VMOVUPS(Mem{Base: pb, Disp: line * w}, right[w])
 	}
 	for r := range rows {
-		if width == 1 {
+		if vectors == 1 {
 			p.broadcast(Mem{Base: pa, Disp: 4 * r}, right[0], sums[r])
 			continue
 		}
 		left := ZMM()
 		VBROADCASTSS(Mem{Base: pa, Disp: 4 * r}, left)
 		for w := range right {
-			p.fma(right[w], left, sums[r*width+w])
+			p.fma(right[w], left, sums[r*vectors+w])
 		}
 	}
 	ADDQ(p.stride, pa)
 	ADDQ(p.stride, pb)
 	DECQ(p.index)
-	JNZ(LabelRef(name + "_next"))
-	storeTile(p, to, sums, rows, width, 64)
+	JNZ(LabelRef(name))
+	storeTile(avx512, p, to, sums, vectors)
 }
 
 // panel256 goes over the panel in tiles of 4 rows × 16 columns.
 func panel256(name string, fma fused, doc string) {
-	TEXT(name, NOSPLIT, "func(gram, packed *float32, stride, count, columns uintptr)")
-	Doc(name + " " + doc)
-	p := loadPanel()
-	p.fma = fma
+	p := loadPanel(name, doc, fma, nil)
 	column := GP64()
 	XORQ(column, column)
 	Label("columns")
-	CMPQ(column, p.columns)
-	JGE(LabelRef("done"))
-	row := GP64()
+	row, to := GP64(), GP64()
 	XORQ(row, row)
-	to := GP64()
-	LEAQ(Mem{Base: p.gram, Index: column, Scale: 1}, to)
+	LEAQ(Mem{Base: p.to, Index: column, Scale: 1}, to)
 	Label("rows")
-	tile256(p, row, column, to)
-	LEAQ(Mem{Base: to, Index: p.stride, Scale: 4}, to)
-	ADDQ(Imm(16), row)
-	CMPQ(row, Imm(64))
-	JLT(LabelRef("rows"))
-	ADDQ(Imm(64), column)
-	JMP(LabelRef("columns"))
-	Label("done")
-	VZEROUPPER()
-	RET()
-}
-
-func tile256(p panel, row, column, to reg.Register) {
-	const rows, width = 4, 2
-	sums := loadTile(p, to, rows, width, 32, YMM)
+	const rows, vectors = 4, 2
+	sums := loadTile(avx2, p, to, rows, vectors)
 	pa, pb := GP64(), GP64()
-	LEAQ(Mem{Base: p.packed, Index: row, Scale: 1}, pa)
-	LEAQ(Mem{Base: p.packed, Index: column, Scale: 1}, pb)
+	LEAQ(Mem{Base: p.from, Index: row, Scale: 1}, pa)
+	LEAQ(Mem{Base: p.from, Index: column, Scale: 1}, pb)
 	MOVQ(p.count, p.index)
 	Label("next")
 	right := []reg.VecVirtual{YMM(), YMM()}
@@ -159,51 +327,76 @@ func tile256(p panel, row, column, to reg.Register) {
 		left := YMM()
 		VBROADCASTSS(Mem{Base: pa, Disp: 4 * r}, left)
 		for w := range right {
-			p.fma(right[w], left, sums[r*width+w])
+			p.fma(right[w], left, sums[r*vectors+w])
 		}
 	}
 	ADDQ(p.stride, pa)
 	ADDQ(p.stride, pb)
 	DECQ(p.index)
 	JNZ(LabelRef("next"))
-	storeTile(p, to, sums, rows, width, 32)
+	storeTile(avx2, p, to, sums, vectors)
+	LEAQ(Mem{Base: to, Index: p.width, Scale: rows}, to)
+	ADDQ(Imm(4*rows), row)
+	CMPQ(row, Imm(line))
+	JLT(LabelRef("rows"))
+	ADDQ(Imm(line), column)
+	CMPQ(column, p.columns)
+	JLT(LabelRef("columns"))
+	end()
 }
 
 // loadTile returns the present values of a tile of the result.
-func loadTile(p panel, from reg.Register, rows, width, bytes int, vector func() reg.VecVirtual) []reg.VecVirtual {
-	sums := make([]reg.VecVirtual, rows*width)
-	at := GP64()
-	MOVQ(from, at)
-	for k := range sums {
-		sums[k] = vector()
-		VMOVUPS(Mem{Base: at, Disp: bytes * (k % width)}, sums[k])
-		if k%width == width-1 {
-			ADDQ(p.stride, at)
-		}
-	}
+func loadTile(s isa, p panel, from reg.Register, rows, vectors int) []reg.VecVirtual {
+	sums := make([]reg.VecVirtual, rows*vectors)
+	eachOfTile(s, p, from, sums, vectors, func(at Mem, sum *reg.VecVirtual) {
+		*sum = s.vector()
+		VMOVUPS(at, *sum)
+	})
 	return sums
 }
 
-func storeTile(p panel, to reg.Register, sums []reg.VecVirtual, rows, width, bytes int) {
+func storeTile(s isa, p panel, to reg.Register, sums []reg.VecVirtual, vectors int) {
+	eachOfTile(s, p, to, sums, vectors, func(at Mem, sum *reg.VecVirtual) { VMOVUPS(*sum, at) })
+}
+
+func eachOfTile(s isa, p panel, first reg.Register, sums []reg.VecVirtual, vectors int, do func(Mem, *reg.VecVirtual)) {
 	at := GP64()
-	MOVQ(to, at)
-	for k := range rows * width {
-		VMOVUPS(sums[k], Mem{Base: at, Disp: bytes * (k % width)})
-		if k%width == width-1 {
-			ADDQ(p.stride, at)
+	MOVQ(first, at)
+	for k := range sums {
+		do(Mem{Base: at, Disp: s.bytes * (k % vectors)}, &sums[k])
+		if k%vectors == vectors-1 && k < len(sums)-1 {
+			ADDQ(p.width, at)
 		}
 	}
 }
 
-// diagonal512 factors a 16×16 block on the diagonal, A = UᵀU, and inverts it:
-// rows of the block get those of L⁻¹ = U⁻ᵀ up to the diagonal, and of U to the
-// right of it.
+// reciprocalRoot replaces the float at m by 1/√max(m, least), and returns it.
+func reciprocalRoot(m Mem, least, one reg.Register) reg.VecVirtual {
+	pivot := XMM()
+	VMOVSS(m, pivot)
+	VMAXSS(least, pivot, pivot)
+	VSQRTSS(pivot, pivot, pivot)
+	VDIVSS(pivot, one, pivot)
+	return pivot
+}
+
+func loadOne() reg.VecVirtual {
+	one, bits := XMM(), GP32()
+	MOVL(U32(0x3f800000), bits)
+	VMOVD(bits, one)
+	return one
+}
+
+const diagonalDoc = "factors a symmetric 16×16 block, A = LLᵀ, of which it reads the upper triangle, and replaces it by L⁻¹."
+
+// diagonal512 keeps all 16 rows in registers, first those of A as they become
+// those of U, then those of L⁻¹.
 func diagonal512() {
-	TEXT("diagonal512", NOSPLIT, "func(block *float32, stride uintptr, least float32)")
-	Doc("diagonal512 replaces a symmetric 16×16 block by U to the right of the diagonal and the inverse of its transpose up to it.")
-	block, stride := Load(Param("block"), GP64()), Load(Param("stride"), GP64())
+	function("diagonal512", "func(block *float32, width uintptr, least float32)", diagonalDoc)
+	a := arguments("block", "width")
+	block, width := a[0], a[1]
 	least := Load(Param("least"), XMM())
-	scales := AllocLocal(64)
+	scales := AllocLocal(line)
 	at := GP64()
 	MOVQ(block, at)
 	rows := make([]reg.VecVirtual, 16)
@@ -211,21 +404,14 @@ func diagonal512() {
 		rows[i] = ZMM()
 		VMOVUPS(Mem{Base: at}, rows[i])
 		if i < 15 {
-			ADDQ(stride, at)
+			ADDQ(width, at)
 		}
 	}
-	one := XMM()
-	bits := GP32()
-	MOVL(U32(0x3f800000), bits)
-	VMOVD(bits, one)
+	one := loadOne()
 	MOVQ(block, at)
 	for k, row := range rows {
 		VMOVUPS(row, Mem{Base: at})
-		pivot, all := XMM(), ZMM()
-		VMOVSS(Mem{Base: at, Disp: 4 * k}, pivot)
-		VMAXSS(least, pivot, pivot)
-		VSQRTSS(pivot, pivot, pivot)
-		VDIVSS(pivot, one, pivot)
+		pivot, all := reciprocalRoot(Mem{Base: at, Disp: 4 * k}, least, one), ZMM()
 		VMOVSS(pivot, scales.Offset(4*k))
 		VBROADCASTSS(pivot, all)
 		VMULPS(all, row, row)
@@ -234,7 +420,7 @@ func diagonal512() {
 			VFNMADD231PS_BCST(Mem{Base: at, Disp: 4 * i}, row, rows[i])
 		}
 		if k < 15 {
-			ADDQ(stride, at)
+			ADDQ(width, at)
 		}
 	}
 	identity := GLOBL("identity", RODATA|NOPTR)
@@ -253,7 +439,6 @@ func diagonal512() {
 		VMOVUPS(identity.Offset(64*i), inverse[i])
 	}
 	MOVQ(block, at)
-	mask := GP32()
 	for k, row := range inverse {
 		all := ZMM()
 		VBROADCASTSS(scales.Offset(4*k), all)
@@ -261,48 +446,133 @@ func diagonal512() {
 		for i := k + 1; i < 16; i++ {
 			VFNMADD231PS_BCST(Mem{Base: at, Disp: 4 * i}, row, inverse[i])
 		}
-		upTo := K()
-		MOVL(U32(1<<(k+1)-1), mask)
-		KMOVW(mask, upTo)
-		VMOVUPS(row, upTo, Mem{Base: at})
+		VMOVUPS(row, Mem{Base: at})
 		if k < 15 {
-			ADDQ(stride, at)
+			ADDQ(width, at)
 		}
 	}
-	VZEROUPPER()
-	RET()
+	end()
 }
 
-// across512 multiplies the 16 rows to the right of a block that diagonal512 has
-// left by L⁻¹, 16 columns at a time, from the last row up, so that it can be done
-// in place.
-func across512() {
-	TEXT("across512", NOSPLIT, "func(block *float32, stride, columns uintptr)")
-	Doc("across512 multiplies what stands to the right of a block by the inverse that diagonal512 has left in it.")
-	block, stride, columns := Load(Param("block"), GP64()), Load(Param("stride"), GP64()), Load(Param("columns"), GP64())
+// diagonal256 keeps rows in memory, L⁻¹ on the stack until U is used up.
+func diagonal256() {
+	function("diagonal256", "func(block *float32, width uintptr, least float32)", diagonalDoc)
+	a := arguments("block", "width")
+	block, width := a[0], a[1]
+	least := Load(Param("least"), XMM())
+	inverse := AllocLocal(16 * line)
+	one := loadOne()
+	at, other := GP64(), GP64()
+	none := zero(avx2)
+	for k := range 16 {
+		for h := range 2 {
+			VMOVUPS(none, inverse.Offset(line*k+32*h))
+		}
+		VMOVSS(one, inverse.Offset(line*k+4*k))
+	}
+	MOVQ(block, at)
+	for k := range 16 {
+		// Row k of U, and of L⁻¹: both times 1/√pivot. Below and left of the
+		// diagonal there is nothing.
+		pivot, by := reciprocalRoot(Mem{Base: at, Disp: 4 * k}, least, one), YMM()
+		VBROADCASTSS(pivot, by)
+		var row, lower [2]reg.VecVirtual
+		for h := range 2 {
+			if h >= k/8 {
+				row[h] = YMM()
+				VMULPS(Mem{Base: at, Disp: 32 * h}, by, row[h])
+			}
+			if h <= k/8 {
+				lower[h] = YMM()
+				VMULPS(inverse.Offset(line*k+32*h), by, lower[h])
+			}
+		}
+		for h := range 2 {
+			if row[h] != nil {
+				VMOVUPS(row[h], Mem{Base: at, Disp: 32 * h})
+			}
+			if lower[h] != nil {
+				VMOVUPS(lower[h], inverse.Offset(line*k+32*h))
+			}
+		}
+		MOVQ(at, other)
+		for i := k + 1; i < 16; i++ {
+			ADDQ(width, other)
+			entry := YMM()
+			VBROADCASTSS(Mem{Base: at, Disp: 4 * i}, entry)
+			less := func(row reg.VecVirtual, m Mem) {
+				sum := YMM()
+				VMOVUPS(m, sum)
+				VFNMADD231PS(row, entry, sum)
+				VMOVUPS(sum, m)
+			}
+			for h := range 2 {
+				if row[h] != nil && h >= i/8 {
+					less(row[h], Mem{Base: other, Disp: 32 * h})
+				}
+				if lower[h] != nil {
+					less(lower[h], inverse.Offset(line*i+32*h))
+				}
+			}
+		}
+		if k < 15 {
+			ADDQ(width, at)
+		}
+	}
+	MOVQ(block, at)
+	for k := range 16 {
+		for h := range 2 {
+			v := YMM()
+			VMOVUPS(inverse.Offset(line*k+32*h), v)
+			VMOVUPS(v, Mem{Base: at, Disp: 32 * h})
+		}
+		if k < 15 {
+			ADDQ(width, at)
+		}
+	}
+	end()
+}
+
+// across multiplies the 16 rows to the right of a block that holds L⁻¹ by it,
+// one line of columns at a time, from the last row up, so that it can be done in
+// place.
+func across(s isa) {
+	function("across"+s.suffix, "func(block *float32, width, columns uintptr)",
+		"multiplies what stands to the right of a block by the L⁻¹ in it; columns are bytes from the block's first column to the last of the row.")
+	a := arguments("block", "width", "columns")
+	block, width, columns := a[0], a[1], a[2]
 	column, at, last := GP64(), GP64(), GP64()
-	MOVQ(stride, last)
+	MOVQ(width, last)
 	SHLQ(Imm(4), last)
-	SUBQ(stride, last)
+	SUBQ(width, last)
 	ADDQ(block, last)
-	MOVQ(U32(64), column)
+	MOVQ(U32(line), column)
 	Label("columns")
-	CMPQ(column, columns)
-	JGE(LabelRef("done"))
 	LEAQ(Mem{Base: block, Index: column, Scale: 1}, at)
+	if s.bytes == line {
+		across512(at, last, width)
+	} else {
+		across256(at, last, width)
+	}
+	ADDQ(Imm(line), column)
+	CMPQ(column, columns)
+	JL(LabelRef("columns"))
+	end()
+}
+
+func across512(at, last, width reg.Register) {
 	rows := make([]reg.VecVirtual, 16)
 	for i := range rows {
 		rows[i] = ZMM()
 		VMOVUPS(Mem{Base: at}, rows[i])
 		if i < 15 {
-			ADDQ(stride, at)
+			ADDQ(width, at)
 		}
 	}
 	inverse := GP64()
 	MOVQ(last, inverse)
 	for i := 15; i >= 0; i-- {
-		sum, other := ZMM(), ZMM()
-		scale := ZMM()
+		sum, other, scale := ZMM(), ZMM(), ZMM()
 		VBROADCASTSS(Mem{Base: inverse, Disp: 4 * i}, scale)
 		VMULPS(scale, rows[i], sum)
 		for k := range i {
@@ -322,13 +592,237 @@ func across512() {
 		}
 		VMOVUPS(sum, Mem{Base: at})
 		if i > 0 {
-			SUBQ(stride, at)
-			SUBQ(stride, inverse)
+			SUBQ(width, at)
+			SUBQ(width, inverse)
 		}
 	}
-	ADDQ(Imm(64), column)
-	JMP(LabelRef("columns"))
-	Label("done")
-	VZEROUPPER()
-	RET()
+}
+
+func across256(first, last, width reg.Register) {
+	inverse, row, to := GP64(), GP64(), GP64()
+	MOVQ(last, inverse)
+	// The last row of the columns is as far from their first as the block's.
+	MOVQ(width, to)
+	SHLQ(Imm(4), to)
+	SUBQ(width, to)
+	ADDQ(first, to)
+	for i := 15; i >= 0; i-- {
+		var sums [2][2]reg.VecVirtual // [half][even and odd]
+		MOVQ(first, row)
+		for k := range i + 1 {
+			entry := YMM()
+			VBROADCASTSS(Mem{Base: inverse, Disp: 4 * k}, entry)
+			for h := range 2 {
+				m := Mem{Base: row, Disp: 32 * h}
+				if sum := &sums[h][k%2]; *sum == nil {
+					*sum = YMM()
+					VMULPS(m, entry, *sum)
+				} else {
+					VFMADD231PS(m, entry, *sum)
+				}
+			}
+			if k < i {
+				ADDQ(width, row)
+			}
+		}
+		for h := range 2 {
+			if sums[h][1] != nil {
+				VADDPS(sums[h][1], sums[h][0], sums[h][0])
+			}
+			VMOVUPS(sums[h][0], Mem{Base: to, Disp: 32 * h})
+		}
+		if i > 0 {
+			SUBQ(width, to)
+			SUBQ(width, inverse)
+		}
+	}
+}
+
+// rowsTimes adds the products of four rows, from row on, with x to sums, over the
+// bytes of columns from column on, which it counts up.
+func rowsTimes(s isa, sums []reg.VecVirtual, row, stride, stride3, x, column, columns reg.Register, name string) {
+	Label(name)
+	for w := range s.lines() {
+		v := s.vector()
+		VMOVUPS(Mem{Base: x, Index: column, Scale: 1, Disp: w * s.bytes}, v)
+		at := GP64()
+		LEAQ(Mem{Base: row, Index: column, Scale: 1, Disp: w * s.bytes}, at)
+		VFMADD231PS(Mem{Base: at}, v, sums[0])
+		VFMADD231PS(Mem{Base: at, Index: stride, Scale: 1}, v, sums[1])
+		VFMADD231PS(Mem{Base: at, Index: stride, Scale: 2}, v, sums[2])
+		VFMADD231PS(Mem{Base: at, Index: stride3, Scale: 1}, v, sums[3])
+	}
+	ADDQ(Imm(line), column)
+	CMPQ(column, columns)
+	JL(LabelRef(name))
+}
+
+// sumLanes16 returns the sums over the lanes of each of 16 vectors, in order.
+func sumLanes16(v []reg.VecVirtual) reg.VecVirtual {
+	add := func(a, b reg.VecVirtual, low, high func(a, b, to reg.VecVirtual)) reg.VecVirtual {
+		x, y := ZMM(), ZMM()
+		low(a, b, x)
+		high(a, b, y)
+		VADDPS(y, x, x)
+		return x
+	}
+	pairs := func(v []reg.VecVirtual, low, high func(a, b, to reg.VecVirtual)) []reg.VecVirtual {
+		out := make([]reg.VecVirtual, len(v)/2)
+		for k := range out {
+			out[k] = add(v[2*k], v[2*k+1], low, high)
+		}
+		return out
+	}
+	lanes := func(imm uint8) func(a, b, to reg.VecVirtual) {
+		return func(a, b, to reg.VecVirtual) { VSHUFF32X4(Imm(uint64(imm)), b, a, to) }
+	}
+	v = pairs(v, func(a, b, to reg.VecVirtual) { VUNPCKLPS(b, a, to) }, func(a, b, to reg.VecVirtual) { VUNPCKHPS(b, a, to) })
+	v = pairs(v, func(a, b, to reg.VecVirtual) { VUNPCKLPD(b, a, to) }, func(a, b, to reg.VecVirtual) { VUNPCKHPD(b, a, to) })
+	v = pairs(v, lanes(0x44), lanes(0xee))
+	return pairs(v, lanes(0x88), lanes(0xdd))[0]
+}
+
+// sumLanes4 returns the sums over the lanes of each of four vectors, in order.
+func sumLanes4(v []reg.VecVirtual) reg.VecVirtual {
+	a, b := YMM(), YMM()
+	VHADDPS(v[1], v[0], a)
+	VHADDPS(v[3], v[2], b)
+	VHADDPS(b, a, a)
+	high := XMM()
+	VEXTRACTF128(Imm(1), a, high)
+	VADDPS(high, a.AsX(), high)
+	return high
+}
+
+func loadProducts(s isa, doc string) (out, row, x, count, stride, stride3, columns reg.Register) {
+	function("products"+s.suffix, "func(out, packed, x *float32, count, stride, columns uintptr)", doc)
+	a := arguments("out", "packed", "x", "count", "stride", "columns")
+	stride3 = times3(a[4])
+	return a[0], a[1], a[2], a[3], a[4], stride3, a[5]
+}
+
+func times3(stride reg.Register) reg.Register {
+	stride3 := GP64()
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
+	return stride3
+}
+
+func zeros(s isa, n int) []reg.VecVirtual {
+	v := make([]reg.VecVirtual, n)
+	for k := range v {
+		v[k] = zero(s)
+	}
+	return v
+}
+
+func products512() {
+	out, row, x, count, stride, stride3, columns := loadProducts(avx512, "writes the products of count rows, a multiple of 16, with x of columns bytes.")
+	Label("next")
+	sums := zeros(avx512, 16)
+	for g := range 4 {
+		column := GP64()
+		XORQ(column, column)
+		rowsTimes(avx512, sums[4*g:][:4], row, stride, stride3, x, column, columns, "rows"+strconv.Itoa(4*g))
+		LEAQ(Mem{Base: row, Index: stride, Scale: 4}, row)
+	}
+	VMOVUPS(sumLanes16(sums), Mem{Base: out})
+	ADDQ(Imm(line), out)
+	SUBQ(Imm(16), count)
+	JNZ(LabelRef("next"))
+	end()
+}
+
+func products256() {
+	out, row, x, count, stride, stride3, columns := loadProducts(avx2, "writes the products of count rows, a multiple of 4, with x of columns bytes.")
+	Label("next")
+	sums := zeros(avx2, 4)
+	column := GP64()
+	XORQ(column, column)
+	rowsTimes(avx2, sums, row, stride, stride3, x, column, columns, "rows")
+	LEAQ(Mem{Base: row, Index: stride, Scale: 4}, row)
+	VMOVUPS(sumLanes4(sums), Mem{Base: out})
+	ADDQ(Imm(16), out)
+	SUBQ(Imm(4), count)
+	JNZ(LabelRef("next"))
+	end()
+}
+
+const backwardDoc = "solves for 16 unknowns of U·x = b, those of the rows of a block that holds L⁻¹, with all unknowns to their right solved; columns are bytes from the block's first column to the last unknown's."
+
+func loadBackward(s isa) (block, b, width, width3, columns reg.Register) {
+	function("backward"+s.suffix, "func(block, b *float32, width, columns uintptr)", backwardDoc)
+	a := arguments("block", "b", "width", "columns")
+	return a[0], a[1], a[2], times3(a[2]), a[3]
+}
+
+func backward512() {
+	block, b, width, width3, columns := loadBackward(avx512)
+	CMPQ(columns, Imm(line))
+	JLE(LabelRef("solve"))
+	sums := zeros(avx512, 16)
+	row := GP64()
+	MOVQ(block, row)
+	for g := range 4 {
+		column := GP64()
+		MOVQ(U32(line), column)
+		rowsTimes(avx512, sums[4*g:][:4], row, width, width3, b, column, columns, "rows"+strconv.Itoa(4*g))
+		LEAQ(Mem{Base: row, Index: width, Scale: 4}, row)
+	}
+	right := ZMM()
+	VMOVUPS(Mem{Base: b}, right)
+	VSUBPS(sumLanes16(sums), right, right)
+	VMOVUPS(right, Mem{Base: b})
+	Label("solve")
+	timesBlock(avx512, block, b, width)
+	end()
+}
+
+func backward256() {
+	block, b, width, width3, columns := loadBackward(avx2)
+	CMPQ(columns, Imm(line))
+	JLE(LabelRef("solve"))
+	row := GP64()
+	MOVQ(block, row)
+	for g := range 4 {
+		sums := zeros(avx2, 4)
+		column := GP64()
+		MOVQ(U32(line), column)
+		rowsTimes(avx2, sums, row, width, width3, b, column, columns, "rows"+strconv.Itoa(4*g))
+		LEAQ(Mem{Base: row, Index: width, Scale: 4}, row)
+		right := XMM()
+		VMOVUPS(Mem{Base: b, Disp: 16 * g}, right)
+		VSUBPS(sumLanes4(sums), right, right)
+		VMOVUPS(right, Mem{Base: b, Disp: 16 * g})
+	}
+	Label("solve")
+	timesBlock(avx2, block, b, width)
+	end()
+}
+
+// timesBlock replaces the 16 values at b by their combination of the block's
+// rows.
+func timesBlock(s isa, block, b, width reg.Register) {
+	at := GP64()
+	MOVQ(block, at)
+	sums := make([][2]reg.VecVirtual, s.lines())
+	for k := range 16 {
+		by := s.vector()
+		VBROADCASTSS(Mem{Base: b, Disp: 4 * k}, by)
+		for w := range sums {
+			m := Mem{Base: at, Disp: w * s.bytes}
+			if sum := &sums[w][k%2]; *sum == nil {
+				*sum = s.vector()
+				VMULPS(m, by, *sum)
+			} else {
+				VFMADD231PS(m, by, *sum)
+			}
+		}
+		if k < 15 {
+			ADDQ(width, at)
+		}
+	}
+	for w := range sums {
+		VADDPS(sums[w][1], sums[w][0], sums[w][0])
+		VMOVUPS(sums[w][0], Mem{Base: b, Disp: w * s.bytes})
+	}
 }
