@@ -29,14 +29,14 @@ func BiasOnly(ctx context.Context, m *ratings.Matrix, lambda, nu float64, iterat
 	return f, f.solveBiases(ctx, m, iterations)
 }
 
-// newFactors returns Factors with all that is known before learning.
+// newFactors returns Factors with all that is known before learning, and without
+// matrices.
 func newFactors(m *ratings.Matrix, rank int, lambda, nu float64) *Factors {
 	f := &Factors{
 		Rank: rank, Lambda: lambda, Nu: nu,
 		Mean:  float32(m.Mean()),
 		Users: m.Users, Movies: m.Movies,
 		UserBias: make([]float32, len(m.Users)), MovieBias: make([]float32, len(m.Movies)),
-		UserFactors: make([]float32, len(m.Users)*rank), MovieFactors: make([]float32, len(m.Movies)*rank),
 		UserCounts: make([]int32, len(m.Users)), MovieCounts: make([]int32, len(m.Movies)),
 	}
 	for u := range m.Users {

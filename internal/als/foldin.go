@@ -1,21 +1,34 @@
 package als
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
+)
 
 // ErrNoKnownMovies says that a user rated no movie that the model knows.
 var ErrNoKnownMovies = errors.New("none of the movies is known to the model")
 
 // Folder folds users into trained factors: each FoldIn is the training's own
 // user half-step. It owns scratch memory and is not safe for concurrent use;
-// several may share the factors, which must not change.
+// clones may be used each by one goroutine. The factors must not change.
 type Folder struct {
-	f      *Factors
-	solver *rowSolver
+	f       *Factors
+	movies  sideFactors
+	solver  *rowSolver
+	factors []float32 // of the user [stride]
 }
 
-// NewFolder returns a Folder for f.
+// NewFolder returns a Folder for f. Unless the rank is a multiple of
+// kernel.Width it copies the movies' factors.
 func NewFolder(f *Factors) *Folder {
-	return &Folder{f: f, solver: newRowSolver(f.Rank)}
+	folder := &Folder{f: f, movies: sideFactors{f.MovieBias, padded(f.MovieFactors, f.Rank)}}
+	return folder.Clone()
+}
+
+// Clone returns a Folder for another goroutine, which shares the movies.
+func (f *Folder) Clone() *Folder {
+	return &Folder{f: f.f, movies: f.movies, solver: newRowSolver(f.f.Rank), factors: kernel.Aligned(kernel.Stride(f.f.Rank))}
 }
 
 // FoldIn writes the factors of a user who rated the movies in the given rows
@@ -30,7 +43,8 @@ func (f *Folder) FoldIn(rows []int32, values []float32, x []float32) (bias float
 	if len(rows) == 0 {
 		return 0, ErrNoKnownMovies
 	}
-	movies := fixedSide{mean: float64(f.f.Mean), bias: f.f.MovieBias, factors: f.f.MovieFactors}
-	bias, _ = f.solver.solve(movies, rows, values, regularization(f.f.Lambda, f.f.Nu, len(rows)), x)
+	n := len(rows)
+	bias, _ = f.solver.solve(f.movies, float64(f.f.Mean), rows, values, regularization(f.f.Lambda, f.f.Nu, n), f.factors)
+	copy(x[:f.f.Rank], f.factors)
 	return bias, nil
 }

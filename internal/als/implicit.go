@@ -190,16 +190,8 @@ func (t *implicitTrainer) gramOfAll(ctx context.Context, factors []float32) ([]f
 
 // preference returns what was learnt, without padding.
 func (t *implicitTrainer) preference() *Preference {
-	unpadded := func(factors []float32) []float32 {
-		rows := len(factors) / t.stride
-		out := make([]float32, rows*t.p.Rank)
-		for row := range rows {
-			copy(out[row*t.p.Rank:][:t.p.Rank], factors[row*t.stride:])
-		}
-		return out
-	}
 	return &Preference{
-		Rank: t.p.Rank, UserFactors: unpadded(t.users.factors), MovieFactors: unpadded(t.movies.factors),
+		Rank: t.p.Rank, UserFactors: stored(t.users.factors, t.p.Rank), MovieFactors: stored(t.movies.factors, t.p.Rank),
 		Alpha: t.p.Alpha, Lambda: t.p.Lambda, Beta: t.p.Beta,
 	}
 }

@@ -42,6 +42,7 @@ func TrainReference(m *ratings.Matrix, p Parameters) (*Factors, error) {
 			return nil, fmt.Errorf("iteration %d, users: %w", iteration+1, err)
 		}
 	}
+	f.UserFactors, f.MovieFactors = make([]float32, len(m.Users)*p.Rank), make([]float32, len(m.Movies)*p.Rank)
 	users.store(f.UserBias, f.UserFactors)
 	movies.store(f.MovieBias, f.MovieFactors)
 	return f, nil
@@ -69,7 +70,7 @@ func (s *referenceSide) solveBiases(other *referenceSide, mean float64, p Parame
 	}
 }
 
-// solve solves (ZᵀZ + λn^ν·I)·(x, b) = Zᵀt for every row, as solvePrimal says.
+// solve solves (ZᵀZ + λn^ν·I)·(x, b) = Zᵀt for every row, as rowSolver does.
 func (s *referenceSide) solve(other *referenceSide, mean float64, p Parameters) error {
 	for row := range s.bias {
 		others, values := s.ratings(row)

@@ -1,129 +1,243 @@
 package als
 
-// chunk is how many ratings are packed at once: with rank 64 that keeps the
-// packed rows and the Gram matrix within a first-level cache.
-const chunk = 32
+import "github.com/recsys-benthos/recsys-benthos/internal/kernel"
 
-// fixedSide is the side that is held fixed while rows of the other are solved.
-type fixedSide struct {
-	mean    float64
+const (
+	// chunk is how many ratings are packed at once: with rank 64 the packed rows
+	// and the Gram matrix stay within a second-level cache.
+	chunk = 128
+	// heavy is how many ratings are summed in float32 before the sum goes to
+	// float64. It is a multiple of chunk.
+	heavy = 64 * chunk
+)
+
+// sideFactors is one side, users or movies, as the solver works on it.
+type sideFactors struct {
 	bias    []float32 // [rows]
-	factors []float32 // row-major [rows × rank]
+	factors []float32 // [rows × stride], aligned and padded with zeros
+}
+
+// padded returns factors [rows × rank] as rows of their stride: the same memory
+// where rank and stride are the same.
+func padded(factors []float32, rank int) []float32 {
+	stride := kernel.Stride(rank)
+	if rank == stride {
+		return factors
+	}
+	rows := len(factors) / max(rank, 1)
+	out := kernel.Aligned(rows * stride)
+	for row := range rows {
+		copy(out[row*stride:][:rank], factors[row*rank:])
+	}
+	return out
+}
+
+// stored is the reverse of padded.
+func stored(factors []float32, rank int) []float32 {
+	stride := kernel.Stride(rank)
+	if rank == stride {
+		return factors
+	}
+	rows := len(factors) / stride
+	out := make([]float32, rows*rank)
+	for row := range rows {
+		copy(out[row*rank:][:rank], factors[row*stride:])
+	}
+	return out
 }
 
 // rowSolver solves one row after another in scratch memory of its own. It is
 // not safe for concurrent use: each worker has one.
 type rowSolver struct {
-	rank   int
-	packed []float64
-	gram   []float64
-	target []float64
-	result []float64 // factors, then the bias [rank+1]
+	rank, stride, width int
+	gram                []float32 // [stride × width], right sides in the columns after the matrix
+	packed              []float32 // [chunk × stride]
+	targets             []float32 // [chunk]
+	sum, right          []float32 // Σy and Σt·y [stride]
+	total               *heavySums
 }
 
 func newRowSolver(rank int) *rowSolver {
-	size := roundUp4(rank + 2)
+	stride := kernel.Stride(rank)
+	width := stride + kernel.Width
 	return &rowSolver{
-		rank:   rank,
-		packed: make([]float64, size*max(chunk, rank+1)),
-		gram:   make([]float64, size*size),
-		target: make([]float64, size),
-		result: make([]float64, rank+1),
+		rank: rank, stride: stride, width: width,
+		gram: kernel.Aligned(stride * width), packed: kernel.Aligned(chunk * stride), targets: kernel.Aligned(chunk),
+		sum: kernel.Aligned(stride), right: kernel.Aligned(stride),
 	}
 }
-
-func roundUp4(n int) int { return (n + 3) &^ 3 }
 
 // solve finds the bias and the factors of a row that has the given ratings of
 // rows of the fixed side, n ≥ 1 of both, with regularization reg = λ·n^ν:
 //
 //	argmin over (b, x) of Σ (r − μ − b_other − b − x·y)² + reg·(b² + ‖x‖²)
 //
-// It writes the factors into x [rank] and returns the bias and the sum of
+// It writes the factors into x [stride] and returns the bias and the sum of
 // squared errors at the solution.
-func (s *rowSolver) solve(fixed fixedSide, rows []int32, values []float32, reg float64, x []float32) (bias float32, sse float64) {
-	if len(rows) <= s.rank {
-		s.solveDual(fixed, rows, values, reg)
-	} else {
-		s.solvePrimal(fixed, rows, values, reg)
+func (s *rowSolver) solve(fixed sideFactors, mean float64, rows []int32, values []float32, reg float64, x []float32) (bias float32, sse float64) {
+	if 2*len(rows) <= s.rank {
+		return s.solveDual(fixed, mean, rows, values, reg, x)
 	}
-	for c := range x {
-		x[c] = float32(s.result[c])
-	}
-	return float32(s.result[s.rank]), s.squaredErrors(fixed, rows, values)
+	return s.solvePrimal(fixed, mean, rows, values, reg, x)
 }
 
-// solvePrimal solves the normal equations (ZᵀZ + reg·I)·(x, b) = Zᵀt, where row
-// k of Z is (y_k, 1) and t are the ratings less μ and the fixed biases. t is
-// packed as one more column, so that Zᵀt is the last row of the Gram matrix.
-func (s *rowSolver) solvePrimal(fixed fixedSide, rows []int32, values []float32, reg float64) {
-	unknowns := s.rank + 1
-	size := roundUp4(unknowns + 1)
-	gram, packed := s.gram[:size*size], s.packed[:size*chunk]
-	clear(gram)
-	clear(packed[(unknowns+1)*chunk:])
-	for len(rows) > 0 {
-		n := min(chunk, len(rows))
-		ones, targets := packed[s.rank*chunk:][:n], packed[unknowns*chunk:][:n]
-		for k, row := range rows[:n] {
-			for c, y := range fixed.factors[int(row)*s.rank:][:s.rank] {
-				packed[c*chunk+k] = float64(y)
-			}
-			ones[k] = 1
-			targets[k] = float64(values[k]) - fixed.mean - float64(fixed.bias[row])
+// pack gathers the factors of rows, at most chunk of them, and what the biases
+// leave of their values. It returns the sums of these targets and of their
+// squares.
+func (s *rowSolver) pack(fixed sideFactors, mean float64, rows []int32, values []float32) (sum, squares float64) {
+	kernel.Gather(s.packed, fixed.factors, s.stride, rows)
+	targets := s.targets[:len(rows)]
+	for k, row := range rows {
+		target := float64(values[k]) - mean - float64(fixed.bias[row])
+		targets[k] = float32(target)
+		sum += target
+		squares += target * target
+	}
+	return sum, squares
+}
+
+// solvePrimal solves the normal equations of (x, b), in which the bias is one
+// more unknown at the border:
+//
+//	| YᵀY + reg·I   Yᵀ1    |   | x |   | Yᵀt |
+//	| 1ᵀY           n + reg | · | b | = | 1ᵀt |
+//
+// With YᵀY + reg·I = LLᵀ, p = L⁻¹Yᵀ1 and q = L⁻¹Yᵀt, that is b = (1ᵀt − p·q) /
+// (n + reg − p·p) and Lᵀx = q − b·p.
+func (s *rowSolver) solvePrimal(fixed sideFactors, mean float64, rows []int32, values []float32, reg float64, x []float32) (float32, float64) {
+	n := float64(len(rows))
+	clear(s.gram)
+	clear(s.sum)
+	clear(s.right)
+	isHeavy := len(rows) > heavy
+	if isHeavy {
+		s.startHeavy()
+	}
+	targets, squares := 0.0, 0.0
+	for packed := chunk; len(rows) > 0; packed += chunk {
+		m := min(chunk, len(rows))
+		sum, square := s.pack(fixed, mean, rows[:m], values)
+		targets, squares = targets+sum, squares+square
+		kernel.AddGram(s.gram, s.width, s.packed, s.stride, m)
+		kernel.AddSums(s.sum, s.right, s.packed, s.stride, s.targets[:m])
+		rows, values = rows[m:], values[m:]
+		if isHeavy && (packed%heavy == 0 || len(rows) == 0) {
+			s.total.move(s)
 		}
-		addGram(gram, size, packed, chunk, n)
-		rows, values = rows[n:], values[n:]
 	}
-	for c := range unknowns {
-		gram[c*size+c] += reg
+	if isHeavy {
+		s.total.store(s)
 	}
-	copy(s.result, gram[unknowns*size:][:unknowns])
-	cholesky(gram, unknowns, size, reg)
-	substitute(gram, unknowns, size, s.result)
+	for c := range s.stride {
+		row := s.gram[c*s.width:][:s.width]
+		row[c] += float32(reg)
+		row[s.stride], row[s.stride+1] = s.sum[c], s.right[c]
+	}
+	kernel.Cholesky(s.gram, s.width, s.stride, float32(reg))
+	pp, pq := 0.0, 0.0
+	for c := range s.stride {
+		right := s.gram[c*s.width+s.stride:][:2]
+		p, q := float64(right[0]), float64(right[1])
+		pp += p * p
+		pq += p * q
+	}
+	bias := (targets - pq) / max(n+reg-pp, reg)
+	for c := range s.stride {
+		right := s.gram[c*s.width+s.stride:][:2]
+		x[c] = float32(float64(right[1]) - bias*float64(right[0]))
+	}
+	kernel.SolveUpper(s.gram, s.width, s.stride, x[:s.stride])
+	// At the solution Σ e² = Σ t² − (x, b)·(Yᵀt, 1ᵀt) − reg·‖(x, b)‖².
+	sse := squares - bias*targets - reg*bias*bias
+	for c, value := range x[:s.stride] {
+		v := float64(value)
+		sse -= v*float64(s.right[c]) + reg*v*v
+	}
+	return float32(bias), max(sse, 0)
 }
 
 // solveDual solves the same by n equations instead of rank+1, for rows of few
-// ratings: (Z·Zᵀ + reg·I)·α = t, then (x, b) = Zᵀα.
-func (s *rowSolver) solveDual(fixed fixedSide, rows []int32, values []float32, reg float64) {
-	n, unknowns := len(rows), s.rank+1
-	size := roundUp4(n)
-	gram, packed, target := s.gram[:size*size], s.packed[:size*unknowns], s.target[:n]
-	clear(gram)
-	clear(packed[n*unknowns:])
-	for k, row := range rows {
-		z := packed[k*unknowns:][:unknowns]
-		for c, y := range fixed.factors[int(row)*s.rank:][:s.rank] {
-			z[c] = float64(y)
+// ratings: (YYᵀ + 11ᵀ + reg·I)·α = t, then x = Yᵀα and b = 1ᵀα.
+func (s *rowSolver) solveDual(fixed sideFactors, mean float64, rows []int32, values []float32, reg float64, x []float32) (float32, float64) {
+	n := len(rows)
+	size := kernel.Stride(n)
+	width := size + kernel.Width
+	gram := s.gram[:size*width]
+	s.pack(fixed, mean, rows, values)
+	targets := s.targets[:n]
+	for k := range size {
+		row := gram[k*width:][:width]
+		if k >= n {
+			clear(row)
+			row[k] = float32(reg)
+			continue
 		}
-		z[s.rank] = 1
-		target[k] = float64(values[k]) - fixed.mean - float64(fixed.bias[row])
-	}
-	addGram(gram, size, packed, unknowns, unknowns)
-	for k := range n {
-		gram[k*size+k] += reg
-	}
-	cholesky(gram, n, size, reg)
-	substitute(gram, n, size, target)
-	clear(s.result)
-	for k, alpha := range target {
-		for c, z := range packed[k*unknowns:][:unknowns] {
-			s.result[c] += alpha * z
+		kernel.Products(row[:n], s.packed, s.stride, s.packed[k*s.stride:][:s.stride])
+		for j := range row[:n] {
+			row[j]++
 		}
+		clear(row[n:])
+		row[k] += float32(reg)
+		row[size] = targets[k]
+	}
+	kernel.Cholesky(gram, width, size, float32(reg))
+	alpha := s.right[:size]
+	for k := range alpha {
+		alpha[k] = gram[k*width+size]
+	}
+	kernel.SolveUpper(gram, width, size, alpha)
+	clear(x[:s.stride])
+	kernel.AddCombination(x, s.packed, s.stride, alpha[:n])
+	bias, squares := 0.0, 0.0
+	for _, a := range alpha[:n] {
+		bias += float64(a)
+		squares += float64(a) * float64(a)
+	}
+	return float32(bias), reg * reg * squares // what is left of t is reg·α
+}
+
+// heavySums are the sums of a row of very many ratings, in float64.
+type heavySums struct {
+	gram, sum, right []float64
+}
+
+func (s *rowSolver) startHeavy() {
+	if s.total == nil {
+		s.total = &heavySums{make([]float64, s.stride*s.stride), make([]float64, s.stride), make([]float64, s.stride)}
+	}
+	clear(s.total.gram)
+	clear(s.total.sum)
+	clear(s.total.right)
+}
+
+// move adds the sums of s, and leaves zeros there.
+func (t *heavySums) move(s *rowSolver) {
+	for c := range s.stride {
+		moveTo(t.gram[c*s.stride+c:(c+1)*s.stride], s.gram[c*s.width+c:])
+	}
+	clear(s.gram)
+	moveTo(t.sum, s.sum)
+	moveTo(t.right, s.right)
+}
+
+func moveTo(total []float64, values []float32) {
+	for k := range total {
+		total[k] += float64(values[k])
+		values[k] = 0
 	}
 }
 
-// squaredErrors sums the squared errors of the row's solution over its ratings.
-func (s *rowSolver) squaredErrors(fixed fixedSide, rows []int32, values []float32) float64 {
-	x, bias := s.result[:s.rank], s.result[s.rank]
-	sse := 0.0
-	for k, row := range rows {
-		predicted := fixed.mean + float64(fixed.bias[row]) + bias
-		for c, y := range fixed.factors[int(row)*s.rank:][:len(x)] {
-			predicted += x[c] * float64(y)
-		}
-		residual := float64(values[k]) - predicted
-		sse += residual * residual
+// store writes the sums into s.
+func (t *heavySums) store(s *rowSolver) {
+	for c := range s.stride {
+		round(s.gram[c*s.width+c:], t.gram[c*s.stride+c:(c+1)*s.stride])
 	}
-	return sse
+	round(s.sum, t.sum)
+	round(s.right, t.right)
+}
+
+func round(values []float32, total []float64) {
+	for k, value := range total {
+		values[k] = float32(value)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
@@ -34,49 +35,56 @@ func trainExplicit(ctx context.Context, m *ratings.Matrix, p Parameters, progres
 			progress(Progress{Iteration: iteration + 1, Total: p.Iterations, RMSE: t.rmse(), Elapsed: time.Since(began)})
 		}
 	}
-	return t.f, nil
+	return t.factors(), nil
 }
 
 type trainer struct {
 	m                     *ratings.Matrix
-	f                     *Factors
-	threads               int
+	f                     *Factors // without its matrices until the end
+	stride, threads       int
+	users, movies         sideFactors
 	solvers               []*rowSolver // one a worker
 	userOrder, movieOrder []int32
 	userErrors            []float64 // sums of squared errors, by user [users]
 }
 
 func newTrainer(m *ratings.Matrix, p Parameters) *trainer {
-	t := &trainer{m: m, f: newFactors(m, p.Rank, p.Lambda, p.Nu), threads: threadCount(p.Threads)}
+	t := &trainer{m: m, f: newFactors(m, p.Rank, p.Lambda, p.Nu), stride: kernel.Stride(p.Rank), threads: threadCount(p.Threads)}
 	t.userOrder = heaviestFirst(t.f.UserCounts)
 	t.movieOrder = heaviestFirst(t.f.MovieCounts)
 	t.userErrors = make([]float64, len(m.Users))
 	for range t.threads {
 		t.solvers = append(t.solvers, newRowSolver(p.Rank))
 	}
+	t.users = sideFactors{t.f.UserBias, kernel.Aligned(len(m.Users) * t.stride)}
+	t.movies = sideFactors{t.f.MovieBias, kernel.Aligned(len(m.Movies) * t.stride)}
 	for u, id := range m.Users {
-		startFactors(t.f.UserFactors[u*p.Rank:][:p.Rank], p.Seed, userSide, id)
+		startFactors(t.users.factors[u*t.stride:][:p.Rank], p.Seed, userSide, id)
 	}
 	return t
 }
 
+// factors returns what was learnt.
+func (t *trainer) factors() *Factors {
+	t.f.UserFactors, t.f.MovieFactors = stored(t.users.factors, t.f.Rank), stored(t.movies.factors, t.f.Rank)
+	return t.f
+}
+
 // iterate solves all movies, then all users.
 func (t *trainer) iterate(ctx context.Context) error {
-	f, rank := t.f, t.f.Rank
-	users := fixedSide{mean: float64(f.Mean), bias: f.UserBias, factors: f.UserFactors}
+	f, mean := t.f, float64(t.f.Mean)
 	err := forRows(ctx, t.threads, t.movieOrder, func(worker, i int) {
 		rows, values := t.m.Movie(i)
 		reg := regularization(f.Lambda, f.Nu, len(rows))
-		f.MovieBias[i], _ = t.solvers[worker].solve(users, rows, values, reg, f.MovieFactors[i*rank:][:rank])
+		t.movies.bias[i], _ = t.solvers[worker].solve(t.users, mean, rows, values, reg, t.movies.factors[i*t.stride:][:t.stride])
 	})
 	if err != nil {
 		return err
 	}
-	movies := fixedSide{mean: float64(f.Mean), bias: f.MovieBias, factors: f.MovieFactors}
 	return forRows(ctx, t.threads, t.userOrder, func(worker, u int) {
 		rows, values := t.m.User(u)
 		reg := regularization(f.Lambda, f.Nu, len(rows))
-		f.UserBias[u], t.userErrors[u] = t.solvers[worker].solve(movies, rows, values, reg, f.UserFactors[u*rank:][:rank])
+		t.users.bias[u], t.userErrors[u] = t.solvers[worker].solve(t.movies, mean, rows, values, reg, t.users.factors[u*t.stride:][:t.stride])
 	})
 }
 

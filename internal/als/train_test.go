@@ -31,13 +31,13 @@ func train(t testing.TB, m *ratings.Matrix, p Parameters) *Factors {
 }
 
 // TestTrainIsTheReference compares the fast solver with the reference over
-// ranks (with all remainders of the tiles), and over rows below and above the
-// rank, which are solved in dual and in primal form. After three iterations
-// they may differ by what float32 storage between half-steps rounds away: 2⁻²⁴
-// of values up to about 2, amplified by solving. 5e-7 is what is seen, and a
-// mistake shows as 1e-2.
+// ranks (with all remainders of a vector), and over rows below and above half the
+// rank, which are solved in dual and in primal form. After three iterations they
+// may differ by float32 rounding, 2⁻²⁴ of values up to about 2, amplified by the
+// condition of the normal equations: 8e-5 is seen where regularization is weak
+// (λ 0.1, ν 0, 90 ratings), 5e-6 elsewhere, and a mistake shows as 1e-2.
 func TestTrainIsTheReference(t *testing.T) {
-	const tolerance = 5e-6
+	const tolerance = 2e-4
 	shapes := []struct {
 		users, movies int
 		density       float64
