@@ -81,12 +81,20 @@ func (s *rowSolver) solve(fixed sideFactors, mean float64, rows []int32, values 
 	return s.solvePrimal(fixed, mean, rows, values, reg, x)
 }
 
+// clearGram clears what AddGram adds to.
+func (s *rowSolver) clearGram() {
+	for c := range s.stride {
+		clear(s.gram[c*s.width+c&^(kernel.Width-1):][:s.stride-c&^(kernel.Width-1)])
+	}
+}
+
 // pack gathers the factors of rows, at most chunk of them, and what the biases
 // leave of their values. It returns the sums of these targets and of their
 // squares.
 func (s *rowSolver) pack(fixed sideFactors, mean float64, rows []int32, values []float32) (sum, squares float64) {
 	kernel.Gather(s.packed, fixed.factors, s.stride, rows)
 	targets := s.targets[:len(rows)]
+	values = values[:len(rows)]
 	for k, row := range rows {
 		target := float64(values[k]) - mean - float64(fixed.bias[row])
 		targets[k] = float32(target)
@@ -106,7 +114,7 @@ func (s *rowSolver) pack(fixed sideFactors, mean float64, rows []int32, values [
 // (n + reg − p·p) and Lᵀx = q − b·p.
 func (s *rowSolver) solvePrimal(fixed sideFactors, mean float64, rows []int32, values []float32, reg float64, x []float32) (float32, float64) {
 	n := float64(len(rows))
-	clear(s.gram)
+	s.clearGram()
 	clear(s.sum)
 	clear(s.right)
 	isHeavy := len(rows) > heavy
@@ -172,7 +180,7 @@ func (s *rowSolver) solveDual(fixed sideFactors, mean float64, rows []int32, val
 			row[k] = float32(reg)
 			continue
 		}
-		kernel.Products(row[:n], s.packed, s.stride, s.packed[k*s.stride:][:s.stride])
+		kernel.Products(row[:size], s.packed, s.stride, s.packed[k*s.stride:][:s.stride]) // whole vectors: rows after n are of no meaning
 		for j := range row[:n] {
 			row[j]++
 		}
@@ -215,7 +223,6 @@ func (t *heavySums) move(s *rowSolver) {
 	for c := range s.stride {
 		moveTo(t.gram[c*s.stride+c:(c+1)*s.stride], s.gram[c*s.width+c:])
 	}
-	clear(s.gram)
 	moveTo(t.sum, s.sum)
 	moveTo(t.right, s.right)
 }

@@ -389,14 +389,21 @@ func loadOne() reg.VecVirtual {
 
 const diagonalDoc = "factors a symmetric 16×16 block, A = LLᵀ, of which it reads the upper triangle, and replaces it by L⁻¹."
 
-// diagonal512 keeps all 16 rows in registers, first those of A as they become
-// those of U, then those of L⁻¹.
+// diagonal512 keeps in registers the rows of A that are not done, as they become
+// those of U, and the rows of L⁻¹ that are. Rows of U go to the stack, whence all
+// that has time takes its entries; the next pivot and the next row's entry, on
+// which everything waits, never leave the registers.
 func diagonal512() {
 	function("diagonal512", "func(block *float32, width uintptr, least float32)", diagonalDoc)
 	a := arguments("block", "width")
 	block, width := a[0], a[1]
-	least := Load(Param("least"), XMM())
-	scales := AllocLocal(line)
+	least := ZMM()
+	m, err := Param("least").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VBROADCASTSS(m.Addr, least)
+	upper := AllocLocal(16 * line)
 	at := GP64()
 	MOVQ(block, at)
 	rows := make([]reg.VecVirtual, 16)
@@ -404,22 +411,6 @@ func diagonal512() {
 		rows[i] = ZMM()
 		VMOVUPS(Mem{Base: at}, rows[i])
 		if i < 15 {
-			ADDQ(width, at)
-		}
-	}
-	one := loadOne()
-	MOVQ(block, at)
-	for k, row := range rows {
-		VMOVUPS(row, Mem{Base: at})
-		pivot, all := reciprocalRoot(Mem{Base: at, Disp: 4 * k}, least, one), ZMM()
-		VMOVSS(pivot, scales.Offset(4*k))
-		VBROADCASTSS(pivot, all)
-		VMULPS(all, row, row)
-		VMOVUPS(row, Mem{Base: at})
-		for i := k + 1; i < 16; i++ {
-			VFNMADD231PS_BCST(Mem{Base: at, Disp: 4 * i}, row, rows[i])
-		}
-		if k < 15 {
 			ADDQ(width, at)
 		}
 	}
@@ -433,19 +424,53 @@ func diagonal512() {
 			DATA(4*(16*i+j), value)
 		}
 	}
+	lane := GLOBL("lane", RODATA|NOPTR)
+	for k := range 16 {
+		DATA(4*k, U32(k))
+	}
+	constants := GLOBL("constants", RODATA|NOPTR)
+	DATA(0, U32(0x3f000000)) // 0.5
+	DATA(4, U32(0x3fc00000)) // 1.5
+	half, three := ZMM(), ZMM()
+	VBROADCASTSS(constants.Offset(0), half)
+	VBROADCASTSS(constants.Offset(4), three)
+	lanes := make([]reg.VecVirtual, 16)
+	spread := func(row reg.VecVirtual, k int) reg.VecVirtual {
+		all := ZMM()
+		if lanes[k] == nil {
+			lanes[k] = ZMM()
+			VPBROADCASTD(lane.Offset(4*k), lanes[k])
+		}
+		VPERMPS(row, lanes[k], all)
+		return all
+	}
 	inverse := make([]reg.VecVirtual, 16)
-	for i := range inverse {
-		inverse[i] = ZMM()
-		VMOVUPS(identity.Offset(64*i), inverse[i])
+	for k, row := range rows {
+		// 1/√pivot by an estimate of 14 bits and one step of Newton's.
+		pivot, scale, step := spread(row, k), ZMM(), ZMM()
+		VMAXPS(least, pivot, pivot)
+		VRSQRT14PS(pivot, scale)
+		VMULPS(half, pivot, pivot)
+		VMULPS(scale, scale, step)
+		VFNMADD213PS(three, pivot, step)
+		VMULPS(step, scale, scale)
+		VMULPS(scale, row, row)
+		VMOVUPS(row, upper.Offset(line*k))
+		if k < 15 {
+			VFNMADD231PS(spread(row, k+1), row, rows[k+1])
+		}
+		for i := k + 2; i < 16; i++ {
+			VFNMADD231PS_BCST(upper.Offset(line*k+4*i), row, rows[i])
+		}
+		inverse[k] = ZMM()
+		VMOVUPS(identity.Offset(line*k), inverse[k])
+		for j := range k {
+			VFNMADD231PS_BCST(upper.Offset(line*j+4*k), inverse[j], inverse[k])
+		}
+		VMULPS(scale, inverse[k], inverse[k])
 	}
 	MOVQ(block, at)
 	for k, row := range inverse {
-		all := ZMM()
-		VBROADCASTSS(scales.Offset(4*k), all)
-		VMULPS(all, row, row)
-		for i := k + 1; i < 16; i++ {
-			VFNMADD231PS_BCST(Mem{Base: at, Disp: 4 * i}, row, inverse[i])
-		}
 		VMOVUPS(row, Mem{Base: at})
 		if k < 15 {
 			ADDQ(width, at)

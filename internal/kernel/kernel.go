@@ -135,7 +135,9 @@ func Cholesky(a []float32, width, n int, least float32) {
 	}
 	largest := float32(0)
 	for i := range n {
-		largest = max(largest, a[i*width+i])
+		if entry := a[i*width+i]; entry > largest {
+			largest = entry
+		}
 	}
 	const epsilon = 1.0 / (1 << 23)
 	if rounding := float32(n) * epsilon * largest; least < rounding { // after Higham 2002, "Accuracy and Stability of Numerical Algorithms", theorem 10.7

@@ -1,0 +1,29 @@
+package als
+
+import (
+	"context"
+	"strconv"
+	"testing"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
+)
+
+// BenchmarkIteration is of ratings with the shape of MovieLens 1M.
+func BenchmarkIteration(b *testing.B) {
+	m, err := recsystest.LongTailed(6040, 3706, 1_000_209, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, rank := range []int{10, 64, 128} {
+		p := DefaultParameters(ALS)
+		p.Rank = rank
+		t := newTrainer(m, p)
+		_ = t.f.solveBiases(context.Background(), m, 3)
+		_ = t.iterate(context.Background())
+		b.Run(strconv.Itoa(rank), func(b *testing.B) {
+			for b.Loop() {
+				_ = t.iterate(context.Background())
+			}
+		})
+	}
+}
