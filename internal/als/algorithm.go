@@ -11,6 +11,8 @@ import (
 // Algorithms by name.
 const (
 	ALS      = "als"          // explicit ratings with biases
+	Bayes    = "als_bayes"    // the same model by Gibbs sampling
+	VB       = "als_vb"       // the same model by variational Bayes
 	Implicit = "als_implicit" // what users choose; ratings by biases alone
 )
 
@@ -23,6 +25,8 @@ var solvers map[string]solver
 func init() {
 	solvers = map[string]solver{
 		ALS:      trainExplicit,
+		Bayes:    trainBayes,
+		VB:       trainVB,
 		Implicit: trainImplicit,
 	}
 }

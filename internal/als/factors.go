@@ -25,17 +25,16 @@ type Factors struct {
 }
 
 // Posterior is what Bayesian solvers learn beyond the means, which are the
-// Factors. Vectors of one row are joint: its factors and then its bias, length
-// D = rank+1; symmetric matrices are packed lower triangles, row by row, T =
-// D·(D+1)/2 long.
+// Factors. Vectors of one row are joint: its factors and then its bias, D =
+// rank+1; symmetric matrices are packed lower triangles, row by row, T =
+// D·(D+1)/2 long. The priors of both sides have the mean 0.
 type Posterior struct {
 	Alpha           float64   // precision of the noise of a user with weight 1, 1/stars²
+	Freedom         float64   // ν: weights are Gamma(ν/2, ν/2) over users
 	UserWeight      []float32 // w_u: user u's noise has precision α·w_u [users]
 	UserCovariance  []float32 // of (x_u, b_u) [users × T]
 	MovieCovariance []float32 // of (y_i, b_i) [movies × T]
-	UserMean        []float32 // prior of users [D]
 	UserPrecision   []float32 // prior of users [T]
-	MovieMean       []float32 // prior of movies [D]
 	MoviePrecision  []float32 // prior of movies [T]
 }
 

@@ -17,17 +17,25 @@ type Folder struct {
 	movies  sideFactors
 	solver  *rowSolver
 	factors []float32 // of the user [stride]
+
+	posterior *posteriorFolder // instead of all that if f has a posterior
 }
 
 // NewFolder returns a Folder for f. Unless the rank is a multiple of
 // kernel.Width it copies the movies' factors.
 func NewFolder(f *Factors) *Folder {
+	if f.Posterior != nil {
+		return &Folder{f: f, posterior: newPosteriorFolder(f)}
+	}
 	folder := &Folder{f: f, movies: sideFactors{f.MovieBias, padded(f.MovieFactors, f.Rank)}}
 	return folder.Clone()
 }
 
 // Clone returns a Folder for another goroutine, which shares the movies.
 func (f *Folder) Clone() *Folder {
+	if f.posterior != nil {
+		return &Folder{f: f.f, posterior: f.posterior.clone()}
+	}
 	return &Folder{f: f.f, movies: f.movies, solver: newRowSolver(f.f.Rank), factors: kernel.Aligned(kernel.Stride(f.f.Rank))}
 }
 
@@ -42,6 +50,10 @@ func (f *Folder) Clone() *Folder {
 func (f *Folder) FoldIn(rows []int32, values []float32, x []float32) (bias float32, err error) {
 	if len(rows) == 0 {
 		return 0, ErrNoKnownMovies
+	}
+	if f.posterior != nil {
+		bias, _ = f.posterior.foldIn(rows, values, x)
+		return bias, nil
 	}
 	n := len(rows)
 	bias, _ = f.solver.solve(f.movies, float64(f.f.Mean), rows, values, regularization(f.f.Lambda, f.f.Nu, n), f.factors)

@@ -20,13 +20,14 @@ const (
 
 // Parameters of a solver. Those that its algorithm does not have are left out.
 type Parameters struct {
-	Algorithm  string  `json:"algorithm"`  // one of Algorithms
-	Rank       int     `json:"rank"`       // columns of the factor matrices, 1 to 1024
-	Lambda     float64 `json:"lambda"`     // λ of the regularization λ·n^ν, 1e-6 to 1e6
-	Nu         float64 `json:"nu"`         // ν of the regularization λ·n^ν, 0 to 2; 1 is ALS-WR
-	Iterations int     `json:"iterations"` // of one movie and one user half-step each, at least 1
-	Seed       uint64  `json:"seed"`       // of the starting factors
-	Threads    int     `json:"-"`          // 0 means one per CPU; it never changes the result
+	Algorithm  string  `json:"algorithm"`         // one of Algorithms
+	Rank       int     `json:"rank"`              // columns of the factor matrices, 1 to 1024
+	Lambda     float64 `json:"lambda"`            // λ of the regularization λ·n^ν, 1e-6 to 1e6
+	Nu         float64 `json:"nu"`                // ν of the regularization λ·n^ν, 0 to 2; 1 is ALS-WR
+	Iterations int     `json:"iterations"`        // of one movie and one user half-step each, at least 1
+	BurnIn     int     `json:"burn_in,omitempty"` // of als_bayes: the first sweeps, which are forgotten
+	Seed       uint64  `json:"seed"`              // of the starting factors, and of all samples
+	Threads    int     `json:"-"`                 // 0 means one per CPU; it never changes the result
 
 	Preference *PreferenceParameters `json:"preference,omitempty"` // of the head that ranks, nil for none
 }
@@ -37,8 +38,13 @@ type Parameters struct {
 func DefaultParameters(algorithm string) Parameters {
 	head := DefaultPreference()
 	p := Parameters{Algorithm: algorithm, Rank: 64, Lambda: 1.25, Nu: 0.5, Iterations: 10, Seed: 42, Preference: &head}
-	if algorithm == Implicit {
+	switch algorithm {
+	case Implicit:
 		p.Rank, p.Iterations = head.Rank, head.Iterations
+	case Bayes:
+		p.Rank, p.Iterations, p.BurnIn = 31, 120, 20
+	case VB:
+		p.Rank, p.Iterations = 31, 20
 	}
 	return p
 }
@@ -53,6 +59,8 @@ func (p Parameters) Validate() error {
 		return fmt.Errorf("rank is %d, want 1 to %d: %w", p.Rank, maxRank, ErrBadParameters)
 	case p.Iterations < 1 || p.Iterations > maxIterations:
 		return fmt.Errorf("iterations is %d, want 1 to %d: %w", p.Iterations, maxIterations, ErrBadParameters)
+	case p.BurnIn < 0 || p.BurnIn >= p.Iterations:
+		return fmt.Errorf("burn_in is %d, want 0 to %d, fewer than iterations: %w", p.BurnIn, p.Iterations-1, ErrBadParameters)
 	case p.Threads < 0:
 		return fmt.Errorf("threads is %d, want 0 (one per CPU) or more: %w", p.Threads, ErrBadParameters)
 	}

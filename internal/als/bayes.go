@@ -1,0 +1,427 @@
+package als
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+)
+
+// bayesStart is how many iterations of ALS the sampler and the variational
+// solver start from.
+const bayesStart = 5
+
+// bayesian is what the two Bayesian solvers share. Scratch memory is one
+// worker's.
+type bayesian struct {
+	m                     *ratings.Matrix
+	p                     Parameters
+	threads               int
+	mean                  float64
+	users, movies         *joint
+	noise                 noise
+	solvers               []*jointRow
+	userOrder, movieOrder []int32
+	errors                []float64 // Σ p·e² of each user [users]
+	f                     *Factors
+}
+
+// newBayesian starts from a few iterations of ALS.
+func newBayesian(ctx context.Context, m *ratings.Matrix, p Parameters) (*bayesian, error) {
+	start := p
+	start.Algorithm, start.Iterations, start.Preference = ALS, bayesStart, nil
+	rmse := 1.0
+	f, err := trainExplicit(ctx, m, start, func(progress Progress) { rmse = progress.RMSE })
+	if err != nil {
+		return nil, err
+	}
+	b := &bayesian{
+		m: m, p: p, threads: threadCount(p.Threads), mean: float64(f.Mean), f: f,
+		users: newJoint(len(m.Users), p.Rank), movies: newJoint(len(m.Movies), p.Rank),
+		noise:     noise{alpha: 1 / max(rmse*rmse, 1e-6), nu: startFreedom},
+		userOrder: heaviestFirst(f.UserCounts), movieOrder: heaviestFirst(f.MovieCounts),
+		errors: make([]float64, len(m.Users)),
+	}
+	b.users.set(f.UserBias, f.UserFactors)
+	b.movies.set(f.MovieBias, f.MovieFactors)
+	b.users.weights = make([]float32, len(m.Users))
+	for u := range b.users.weights {
+		b.users.weights[u] = 1
+	}
+	for range b.threads {
+		b.solvers = append(b.solvers, newJointRow(p.Rank))
+	}
+	return b, nil
+}
+
+func (b *bayesian) movieTask(i int, prior *gaussian) rowTask {
+	rows, values := b.m.Movie(i)
+	return rowTask{other: b.users, prior: prior, mean: b.mean, alpha: b.noise.alpha, weight: 1, rows: rows, values: values}
+}
+
+func (b *bayesian) userTask(u int, prior *gaussian) rowTask {
+	rows, values := b.m.User(u)
+	return rowTask{other: b.movies, prior: prior, mean: b.mean, alpha: b.noise.alpha, weight: float64(b.users.weights[u]), rows: rows, values: values}
+}
+
+// rmse is that of the last user half-step, from its errors.
+func (b *bayesian) rmse() float64 {
+	sum := 0.0
+	for u, errors := range b.errors {
+		sum += errors / (b.noise.alpha * float64(b.users.weights[u]))
+	}
+	return math.Sqrt(sum / float64(b.m.Len()))
+}
+
+// sampler is Gibbs sampling (Salakhutdinov & Mnih 2008, "Bayesian Probabilistic
+// Matrix Factorization using Markov Chain Monte Carlo").
+type sampler struct {
+	*bayesian
+	sources []*rand.PCG // one a worker
+	moments *movieMoments
+
+	// Sums over the samples that are kept.
+	kept                          int
+	userPrecision, moviePrecision *mat.SymDense
+	userMean, movieMean           *mat.VecDense
+	alpha, nu                     float64
+}
+
+// trainBayes samples the same model as trainExplicit's, with a Normal–Wishart
+// prior on the joint vectors of factors and bias and a noise of its own for each
+// user, p.Iterations sweeps of which the first p.BurnIn are forgotten. It returns
+// posterior means and covariances; users are folded in at the end, as FoldIn
+// does it.
+//
+// Its progress has the error of the current sample, not of the mean.
+func trainBayes(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
+	began := time.Now()
+	b, err := newBayesian(ctx, m, p)
+	if err != nil {
+		return nil, err
+	}
+	dim := p.Rank + 1
+	s := &sampler{
+		bayesian: b, moments: newMovieMoments(b.movies),
+		userPrecision: mat.NewSymDense(dim, nil), moviePrecision: mat.NewSymDense(dim, nil),
+		userMean: mat.NewVecDense(dim, nil), movieMean: mat.NewVecDense(dim, nil),
+	}
+	for range b.threads {
+		s.sources = append(s.sources, rand.NewPCG(0, 0))
+	}
+	for sweep := range p.Iterations {
+		if err := s.sweep(ctx, sweep); err != nil {
+			return nil, fmt.Errorf("sampling sweep %d: %w", sweep+1, err)
+		}
+		if progress != nil {
+			progress(Progress{Iteration: sweep + 1, Total: p.Iterations, RMSE: s.rmse(), Elapsed: time.Since(began)})
+		}
+	}
+	return s.finish(ctx)
+}
+
+// What is drawn in a sweep, beside the rows of the two sides.
+const (
+	priorDraw side = iota + 16
+	noiseDraw
+	weightDraw
+)
+
+// seedOf keys random numbers by seed, sweep, what they are for, and row.
+func (b *bayesian) seedOf(sweep int, of side, id int64) (uint64, uint64) {
+	key := mix(mix(b.p.Seed^mix(uint64(of))) ^ mix(uint64(sweep)+goldenGamma))
+	return mix(key ^ mix(uint64(id))), mix(key + goldenGamma ^ mix(uint64(id)+goldenGamma))
+}
+
+func (s *sampler) sweep(ctx context.Context, sweep int) error {
+	movieMean, moviePrecision, err := s.samplePrior(ctx, s.movies, sweep, movieSide)
+	if err != nil {
+		return err
+	}
+	prior := newGaussian(movieMean, moviePrecision)
+	err = forRows(ctx, s.threads, s.movieOrder, func(worker, i int) {
+		solver := s.solvers[worker]
+		s.draw(worker, sweep, movieSide, s.m.Movies[i])
+		solver.solve(s.movieTask(i, prior), solver.normals, s.movies.vector(i), nil)
+	})
+	if err != nil {
+		return err
+	}
+	userMean, userPrecision, err := s.samplePrior(ctx, s.users, sweep, userSide)
+	if err != nil {
+		return err
+	}
+	prior = newGaussian(userMean, userPrecision)
+	err = forRows(ctx, s.threads, s.userOrder, func(worker, u int) {
+		solver := s.solvers[worker]
+		s.draw(worker, sweep, userSide, s.m.Users[u])
+		s.errors[u] = solver.solve(s.userTask(u, prior), solver.normals, s.users.vector(u), nil)
+	})
+	if err != nil {
+		return err
+	}
+	s.sampleNoise(sweep)
+	if sweep < s.p.BurnIn {
+		return nil
+	}
+	s.kept++
+	s.userMean.AddVec(s.userMean, userMean)
+	s.movieMean.AddVec(s.movieMean, movieMean)
+	s.userPrecision.AddSym(s.userPrecision, userPrecision)
+	s.moviePrecision.AddSym(s.moviePrecision, moviePrecision)
+	s.alpha += s.noise.alpha
+	s.nu += s.noise.nu
+	return s.moments.add(ctx, s.threads, s.movies)
+}
+
+// draw fills a worker's normal numbers for a row.
+func (s *sampler) draw(worker, sweep int, of side, id int64) {
+	source := s.sources[worker]
+	source.Seed(s.seedOf(sweep, of, id))
+	random := rand.New(source)
+	normals := s.solvers[worker].normals
+	for c := range s.p.Rank + 1 {
+		normals[c] = float32(random.NormFloat64())
+	}
+}
+
+func (s *sampler) samplePrior(ctx context.Context, of *joint, sweep int, which side) (*mat.VecDense, *mat.SymDense, error) {
+	moments, err := of.moments(ctx, s.threads)
+	if err != nil {
+		return nil, nil, err
+	}
+	return moments.sample(rand.NewPCG(s.seedOf(sweep, priorDraw, int64(which))))
+}
+
+// sampleNoise draws the weights of users, alpha and nu.
+func (s *sampler) sampleNoise(sweep int) {
+	total, weights, logs := 0.0, 0.0, 0.0
+	source := rand.NewPCG(0, 0)
+	for u, id := range s.m.Users {
+		// Errors come with the old weight.
+		errors := s.errors[u] / float64(s.users.weights[u])
+		source.Seed(s.seedOf(sweep, weightDraw, id))
+		weight := max(s.noise.sampleWeight(int(s.f.UserCounts[u]), errors, source), 1e-6)
+		total += weight * errors / s.noise.alpha
+		s.errors[u] = errors * weight
+		s.users.weights[u] = float32(weight)
+		weights += weight
+		logs += math.Log(weight)
+	}
+	source.Seed(s.seedOf(sweep, noiseDraw, 0))
+	old := s.noise.alpha
+	s.noise.sampleAlpha(s.m.Len(), total, source)
+	s.noise.sampleFreedom(float64(len(s.m.Users)), weights, logs, rand.New(source))
+	for u := range s.errors {
+		s.errors[u] *= s.noise.alpha / old
+	}
+}
+
+// finish makes Factors of the samples' moments.
+func (s *sampler) finish(ctx context.Context) (*Factors, error) {
+	n := 1 / float64(s.kept)
+	for _, v := range []*mat.VecDense{s.userMean, s.movieMean} {
+		v.ScaleVec(n, v)
+	}
+	for _, p := range []*mat.SymDense{s.userPrecision, s.moviePrecision} {
+		p.ScaleSym(n, p)
+	}
+	s.noise = noise{alpha: s.alpha * n, nu: s.nu * n}
+	s.moments.store(s.movies)
+	return s.serve(ctx, s.userMean, s.movieMean, s.userPrecision, s.moviePrecision)
+}
+
+// serve moves the prior's means into μ and the biases, so that what is not known
+// counts as 0, folds all users in, and returns the Factors.
+//
+// With x = x' + m_x and y = y' + m_y, x·y = x'·y' + x'·m_y + m_x·y' + m_x·m_y: the
+// second term belongs to the user's bias, the third to the movie's.
+func (b *bayesian) serve(ctx context.Context, userMean, movieMean *mat.VecDense, userPrecision, moviePrecision *mat.SymDense) (*Factors, error) {
+	rank := b.p.Rank
+	mx, my := userMean.RawVector().Data, movieMean.RawVector().Data
+	mean := b.mean + mx[rank] + my[rank]
+	for c := range rank {
+		mean += mx[c] * my[c]
+	}
+	for i := range b.m.Movies {
+		v := b.movies.vector(i)
+		bias := float64(v[rank]) - my[rank]
+		for c := range rank {
+			centered := float64(v[c]) - my[c]
+			v[c] = float32(centered)
+			bias += mx[c] * centered
+		}
+		v[rank] = float32(bias)
+		shiftCovariance(b.movies.covariance(i), b.movies.stride, rank, mx)
+	}
+	f := b.f
+	f.Mean = float32(mean)
+	b.movies.get(f.MovieBias, f.MovieFactors)
+	f.Posterior = &Posterior{
+		Alpha: b.noise.alpha, Freedom: b.noise.nu,
+		UserWeight:      make([]float32, len(b.m.Users)),
+		UserCovariance:  make([]float32, len(b.m.Users)*triangle(rank+1)),
+		MovieCovariance: make([]float32, len(b.m.Movies)*triangle(rank+1)),
+		UserPrecision:   packSymmetric(shiftPrecision(userPrecision, my)),
+		MoviePrecision:  packSymmetric(shiftPrecision(moviePrecision, mx)),
+	}
+	for i := range b.m.Movies {
+		packTriangle(f.Posterior.MovieCovariance[i*triangle(rank+1):], b.movies.covariance(i), rank+1, b.movies.stride)
+	}
+	b.movies.covariances = nil // the folder has its own
+	folder := NewFolder(f)
+	folders := []*Folder{folder}
+	for len(folders) < b.threads {
+		folders = append(folders, folder.Clone())
+	}
+	err := forRows(ctx, b.threads, b.userOrder, func(worker, u int) {
+		rows, values := b.m.User(u)
+		folder := folders[worker]
+		f.UserBias[u], f.Posterior.UserWeight[u] = folder.posterior.foldIn(rows, values, f.UserFactors[u*rank:][:rank])
+		packTriangle(f.Posterior.UserCovariance[u*triangle(rank+1):], folder.posterior.covariance, rank+1, b.users.stride)
+	})
+	return f, err
+}
+
+// shiftCovariance is that of (y, b + m·y) from that of (y, b), upper triangles.
+func shiftCovariance(v []float32, stride, rank int, m []float64) {
+	at := func(a, c int) float64 { return float64(v[min(a, c)*stride+max(a, c)]) }
+	variance := at(rank, rank)
+	shifted := make([]float64, rank)
+	for a := range rank {
+		for c := range rank {
+			shifted[a] += at(a, c) * m[c]
+		}
+		variance += m[a] * (2*at(a, rank) + shifted[a])
+	}
+	for a := range rank {
+		v[a*stride+rank] += float32(shifted[a])
+	}
+	v[rank*stride+rank] = float32(variance)
+}
+
+// shiftPrecision is that of (x, b + m·x) from that of (x, b).
+func shiftPrecision(p *mat.SymDense, m []float64) *mat.SymDense {
+	rank := p.SymmetricDim() - 1
+	out := mat.NewSymDense(rank+1, nil)
+	bias := p.At(rank, rank)
+	out.SetSym(rank, rank, bias)
+	for a := range rank {
+		out.SetSym(a, rank, p.At(a, rank)-bias*m[a])
+		for c := a; c < rank; c++ {
+			out.SetSym(a, c, p.At(a, c)-m[a]*p.At(c, rank)-m[c]*p.At(a, rank)+bias*m[a]*m[c])
+		}
+	}
+	return out
+}
+
+// triangle is the number of entries of a symmetric matrix.
+func triangle(dim int) int { return dim * (dim + 1) / 2 }
+
+// packTriangle writes the lower triangle, row by row, of a matrix [dim × dim]
+// given by its upper one.
+func packTriangle(out, v []float32, dim, stride int) {
+	k := 0
+	for a := range dim {
+		for c := range a + 1 {
+			out[k] = v[c*stride+a]
+			k++
+		}
+	}
+}
+
+// unpackTriangle is the reverse.
+func unpackTriangle(v, packed []float32, dim, stride int) {
+	k := 0
+	for a := range dim {
+		for c := range a + 1 {
+			v[c*stride+a] = packed[k]
+			k++
+		}
+	}
+}
+
+func packSymmetric(p *mat.SymDense) []float32 {
+	var out []float32
+	for a := range p.SymmetricDim() {
+		for c := range a + 1 {
+			out = append(out, float32(p.At(a, c)))
+		}
+	}
+	return out
+}
+
+// movieMoments sums the samples of movies' vectors and their outer products,
+// momentBatch samples at a time.
+type movieMoments struct {
+	samples int
+	batch   []float32 // [rows × momentBatch × stride]
+	sum     []float32 // Σ v [rows × stride]
+	squares []float32 // Σ vvᵀ, upper triangles [rows × stride × stride]
+	stride  int
+	order   []int32
+	ones    []float32
+}
+
+const momentBatch = 8
+
+func newMovieMoments(movies *joint) *movieMoments {
+	rows, stride := len(movies.vectors)/movies.stride, movies.stride
+	m := &movieMoments{
+		batch: kernel.Aligned(rows * momentBatch * stride), sum: kernel.Aligned(rows * stride),
+		squares: kernel.Aligned(rows * stride * stride), stride: stride, order: make([]int32, rows), ones: make([]float32, momentBatch),
+	}
+	for k := range m.order {
+		m.order[k] = int32(k)
+	}
+	for k := range m.ones {
+		m.ones[k] = 1
+	}
+	return m
+}
+
+func (m *movieMoments) add(ctx context.Context, threads int, movies *joint) error {
+	at := m.samples % momentBatch
+	m.samples++
+	for i := range m.order {
+		copy(m.batch[(i*momentBatch+at)*m.stride:][:m.stride], movies.vector(i))
+	}
+	if at < momentBatch-1 {
+		return nil
+	}
+	return m.flush(ctx, threads, momentBatch)
+}
+
+func (m *movieMoments) flush(ctx context.Context, threads, n int) error {
+	return forRows(ctx, threads, m.order, func(_, i int) {
+		batch := m.batch[i*momentBatch*m.stride:][:n*m.stride]
+		kernel.AddCombination(m.sum[i*m.stride:][:m.stride], batch, m.stride, m.ones[:n])
+		kernel.AddGram(m.squares[i*m.stride*m.stride:][:m.stride*m.stride], m.stride, batch, m.stride, n)
+	})
+}
+
+// store writes means and covariances into movies.
+func (m *movieMoments) store(movies *joint) {
+	if left := m.samples % momentBatch; left > 0 {
+		_ = m.flush(context.Background(), 1, left)
+	}
+	n := float32(m.samples)
+	movies.covariances = m.squares
+	for i := range m.order {
+		mean, v := movies.vector(i), movies.covariance(i)
+		for c := range mean {
+			mean[c] = m.sum[i*m.stride+c] / n
+		}
+		for a := range mean {
+			for c := a; c < m.stride; c++ {
+				v[a*m.stride+c] = (v[a*m.stride+c] - n*mean[a]*mean[c]) / max(n-1, 1)
+			}
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package als
+
+import (
+	"math"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
+)
+
+// joint is one side, users or movies, as Bayesian solvers work on it: the
+// factors of a row and then its bias are one vector of D = rank+1.
+type joint struct {
+	rank, stride int
+	vectors      []float32 // [rows × stride], padded with zeros
+	covariances  []float32 // upper triangles [rows × stride × stride], nil if rows are known exactly
+	weights      []float32 // of a row's noise precision [rows], nil if all are 1
+}
+
+func newJoint(rows, rank int) *joint {
+	stride := kernel.Stride(rank + 1)
+	return &joint{rank: rank, stride: stride, vectors: kernel.Aligned(rows * stride)}
+}
+
+func (j *joint) vector(row int) []float32 { return j.vectors[row*j.stride:][:j.stride] }
+
+func (j *joint) covariance(row int) []float32 {
+	return j.covariances[row*j.stride*j.stride:][:j.stride*j.stride]
+}
+
+// set takes over biases [rows] and factors [rows × rank].
+func (j *joint) set(bias, factors []float32) {
+	for row, b := range bias {
+		v := j.vector(row)
+		copy(v, factors[row*j.rank:][:j.rank])
+		v[j.rank] = b
+	}
+}
+
+// get is the reverse of set.
+func (j *joint) get(bias, factors []float32) {
+	for row := range bias {
+		v := j.vector(row)
+		copy(factors[row*j.rank:][:j.rank], v)
+		bias[row] = v[j.rank]
+	}
+}
+
+// gaussian is the prior of the rows of a side: normal with this mean and
+// precision Λ, for the kernels.
+type gaussian struct {
+	precision []float32 // Λ, both triangles, 1 on the diagonal of the padding [stride × stride]
+	shift     []float32 // Λ·mean [stride]
+	least     float32   // lower bound of Λ's eigenvalues
+}
+
+// jointRow solves one row after another in scratch memory of its own. It is not
+// safe for concurrent use.
+type jointRow struct {
+	rank, stride int
+	gram         []float32 // [stride × (2·stride + kernel.Width)]
+	inverse      []float32 // as gram
+	covariance   []float32 // Σ c·V [stride × stride]
+	packed       []float32 // [chunk × stride]
+	scale, coeff []float32 // [chunk]
+	right        []float32 // [stride]
+	product      []float32 // [stride]
+	normals      []float32 // [stride]
+}
+
+func newJointRow(rank int) *jointRow {
+	stride := kernel.Stride(rank + 1)
+	size := stride * (2*stride + kernel.Width)
+	return &jointRow{
+		rank: rank, stride: stride,
+		gram: kernel.Aligned(size), inverse: kernel.Aligned(size), covariance: kernel.Aligned(stride * stride),
+		packed: kernel.Aligned(chunk * stride), scale: kernel.Aligned(chunk), coeff: kernel.Aligned(chunk),
+		right: kernel.Aligned(stride), product: kernel.Aligned(stride), normals: kernel.Aligned(stride),
+	}
+}
+
+// rowTask is one row's regression on the rows of the other side that it has
+// ratings of. With z = (y, 1) of these and t = r − μ − b_other, both with the
+// other side's uncertainty V, its posterior is normal with
+//
+//	precision P = Λ + Σ p·E[zzᵀ],   mean = P⁻¹·(Λm + Σ p·E[z·t])
+//
+// where p is a rating's precision: alpha times the weight of its user.
+type rowTask struct {
+	other  *joint
+	prior  *gaussian
+	mean   float64 // μ
+	alpha  float64
+	weight float64 // of the row itself; the other side's come on top
+	rows   []int32
+	values []float32
+}
+
+// solve writes the posterior mean into x [stride], plus a sample's deviation from
+// it if normals, standard normal numbers [stride], are given. With covariance
+// [stride × stride] it writes P⁻¹'s upper triangle there.
+//
+// It returns Σ p·e², with e² the expected squared error of a rating; where
+// normals are given, that of the sample.
+func (s *jointRow) solve(t rowTask, normals, x, covariance []float32) float64 {
+	stride, rank := s.stride, s.rank
+	width, rhs := stride+kernel.Width, stride
+	if covariance != nil {
+		width, rhs = 2*stride+kernel.Width, 2*stride
+	}
+	gram := s.gram[:stride*width]
+	for c := range stride {
+		copy(gram[c*width:][:stride], t.prior.precision[c*stride:])
+	}
+	clear(s.right)
+	targets := s.sums(t, gram, width)
+	if t.other.covariances != nil {
+		// Of z = (y, 1) only y is uncertain; b_other is part of t.
+		for c := range rank {
+			to, v := gram[c*width:][:rank], s.covariance[c*stride:][:stride]
+			for j := c; j < rank; j++ {
+				to[j] += v[j]
+			}
+			s.right[c] -= v[rank]
+		}
+		targets += float64(s.covariance[rank*stride+rank])
+	}
+	for c := range stride {
+		gram[c*width+rhs] = s.right[c] + t.prior.shift[c]
+	}
+	if covariance == nil {
+		kernel.Cholesky(gram, width, stride, t.prior.least)
+	} else {
+		kernel.Invert(s.inverse, gram, width, stride, t.prior.least)
+		for c := range stride {
+			copy(covariance[c*stride+c:(c+1)*stride], s.inverse[c*width+c:])
+		}
+	}
+	norm := 0.0
+	for c := range stride {
+		v := gram[c*width+rhs]
+		if normals != nil && c <= rank {
+			v += normals[c]
+		}
+		x[c] = v
+		norm += float64(v) * float64(v)
+	}
+	kernel.SolveUpper(gram, width, stride, x[:stride])
+	// Σ p·(t − x·z)² = Σ p·t² − 2x·Σ p·zt + xᵀPx − xᵀΛx, and xᵀPx is the norm of Lᵀx.
+	kernel.Products(s.product, t.prior.precision, stride, x[:stride])
+	errors := targets + norm
+	for c, value := range x[:stride] {
+		errors -= float64(value) * (2*float64(s.right[c]) + float64(s.product[c]))
+	}
+	if covariance != nil { // and of x's own uncertainty tr(PV) − tr(ΛV)
+		errors += float64(rank+1) - s.traceWith(t.prior.precision, covariance)
+	}
+	return max(errors, 0)
+}
+
+// sums adds Σ p·zzᵀ to gram, leaves Σ p·zt in s.right and Σ p·V in s.covariance,
+// and returns Σ p·t².
+func (s *jointRow) sums(t rowTask, gram []float32, width int) float64 {
+	stride, rank := s.stride, s.rank
+	if t.other.covariances != nil {
+		clear(s.covariance)
+	}
+	own, targets := t.alpha*t.weight, 0.0
+	rows, values := t.rows, t.values
+	for len(rows) > 0 {
+		n := min(chunk, len(rows))
+		scale, coeff := s.scale[:n], s.coeff[:n]
+		for k, row := range rows[:n] {
+			p := own
+			if t.other.weights != nil {
+				p *= float64(t.other.weights[row])
+			}
+			coeff[k] = float32(p)
+			scale[k] = float32(math.Sqrt(p))
+		}
+		if t.other.covariances != nil {
+			for k, row := range rows[:n] {
+				kernel.AddCombination(s.covariance, t.other.covariance(int(row)), stride*stride, coeff[k:k+1])
+			}
+		}
+		kernel.GatherScaled(s.packed, t.other.vectors, stride, rows[:n], scale)
+		for k, row := range rows[:n] {
+			target := float64(values[k]) - t.mean - float64(t.other.vectors[int(row)*stride+rank])
+			targets += float64(coeff[k]) * target * target
+			coeff[k] = scale[k] * float32(target)
+			s.packed[k*stride+rank] = scale[k]
+		}
+		kernel.AddGram(gram, width, s.packed, stride, n)
+		kernel.AddCombination(s.right, s.packed, stride, coeff)
+		rows, values = rows[n:], values[n:]
+	}
+	return targets
+}
+
+// traceWith is tr(AB) of a [stride × stride] with both triangles and b with its
+// upper one, over D×D.
+func (s *jointRow) traceWith(a, b []float32) float64 {
+	total := 0.0
+	for c := range s.rank + 1 {
+		total += float64(a[c*s.stride+c]) * float64(b[c*s.stride+c])
+		for j := c + 1; j <= s.rank; j++ {
+			total += 2 * float64(a[c*s.stride+j]) * float64(b[c*s.stride+j])
+		}
+	}
+	return total
+}

@@ -1,0 +1,106 @@
+package als
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+)
+
+// trainVB is variational Bayes (Lim & Teh 2007, "Variational Bayesian Approach to
+// Movie Rating Prediction") for the model of trainBayes: rows are independent
+// normals with full covariances, each solved with the others' expectations, and
+// priors, weights and noise are set to their expectations in turn. It is
+// deterministic.
+//
+// Its progress has the expected error, which counts what is uncertain.
+func trainVB(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
+	began := time.Now()
+	b, err := newBayesian(ctx, m, p)
+	if err != nil {
+		return nil, err
+	}
+	size := b.users.stride * b.users.stride
+	b.users.covariances = kernel.Aligned(len(m.Users) * size)
+	b.movies.covariances = kernel.Aligned(len(m.Movies) * size)
+	var priors [2]priorOf
+	for iteration := range p.Iterations {
+		if priors, err = b.update(ctx); err != nil {
+			return nil, fmt.Errorf("variational iteration %d: %w", iteration+1, err)
+		}
+		if progress != nil {
+			progress(Progress{Iteration: iteration + 1, Total: p.Iterations, RMSE: b.rmse(), Elapsed: time.Since(began)})
+		}
+	}
+	return b.serve(ctx, priors[0].mean, priors[1].mean, priors[0].precision, priors[1].precision)
+}
+
+type priorOf struct {
+	mean      *mat.VecDense
+	precision *mat.SymDense
+}
+
+// update is one iteration: movies, users, and the noise. It returns the priors of
+// users and of movies.
+func (b *bayesian) update(ctx context.Context) (priors [2]priorOf, err error) {
+	if priors[1], err = b.expectedPrior(ctx, b.movies); err != nil {
+		return priors, err
+	}
+	prior := newGaussian(priors[1].mean, priors[1].precision)
+	err = forRows(ctx, b.threads, b.movieOrder, func(worker, i int) {
+		b.solvers[worker].solve(b.movieTask(i, prior), nil, b.movies.vector(i), b.movies.covariance(i))
+	})
+	if err != nil {
+		return priors, err
+	}
+	if priors[0], err = b.expectedPrior(ctx, b.users); err != nil {
+		return priors, err
+	}
+	prior = newGaussian(priors[0].mean, priors[0].precision)
+	err = forRows(ctx, b.threads, b.userOrder, func(worker, u int) {
+		b.errors[u] = b.solvers[worker].solve(b.userTask(u, prior), nil, b.users.vector(u), b.users.covariance(u))
+	})
+	if err != nil {
+		return priors, err
+	}
+	b.expectNoise()
+	return priors, nil
+}
+
+func (b *bayesian) expectedPrior(ctx context.Context, of *joint) (priorOf, error) {
+	moments, err := of.moments(ctx, b.threads)
+	if err != nil {
+		return priorOf{}, err
+	}
+	mean, precision, err := moments.expected()
+	return priorOf{mean, precision}, err
+}
+
+// expectNoise sets the weights of users, alpha and nu.
+func (b *bayesian) expectNoise() {
+	total, weights, logs := 0.0, 0.0, 0.0
+	for u := range b.errors {
+		errors := b.errors[u] / float64(b.users.weights[u])
+		n := int(b.f.UserCounts[u])
+		weight := b.noise.weight(n, errors)
+		total += weight * errors / b.noise.alpha
+		weights += weight
+		logs += b.noise.expectedLogWeight(n, errors)
+		b.errors[u] = errors * weight
+		b.users.weights[u] = float32(weight)
+	}
+	old := b.noise.alpha
+	b.noise.alpha = float64(b.m.Len()) / max(total, 1e-9*float64(b.m.Len()))
+	b.noise.bestFreedom(float64(len(b.errors)), weights, logs)
+	for u := range b.errors {
+		b.errors[u] *= b.noise.alpha / old
+	}
+	if math.IsInf(b.noise.alpha, 0) {
+		b.noise.alpha = 1e9
+	}
+}
