@@ -266,13 +266,13 @@ func (b *bayesian) serve(ctx context.Context, userMean, movieMean *mat.VecDense,
 	f.Posterior = &Posterior{
 		Alpha: b.noise.alpha, Freedom: b.noise.nu,
 		UserWeight:      make([]float32, len(b.m.Users)),
-		UserCovariance:  make([]float32, len(b.m.Users)*triangle(rank+1)),
-		MovieCovariance: make([]float32, len(b.m.Movies)*triangle(rank+1)),
+		UserCovariance:  make([]float32, len(b.m.Users)*Triangle(rank+1)),
+		MovieCovariance: make([]float32, len(b.m.Movies)*Triangle(rank+1)),
 		UserPrecision:   packSymmetric(shiftPrecision(userPrecision, my)),
 		MoviePrecision:  packSymmetric(shiftPrecision(moviePrecision, mx)),
 	}
 	for i := range b.m.Movies {
-		packTriangle(f.Posterior.MovieCovariance[i*triangle(rank+1):], b.movies.covariance(i), rank+1, b.movies.stride)
+		packTriangle(f.Posterior.MovieCovariance[i*Triangle(rank+1):], b.movies.covariance(i), rank+1, b.movies.stride)
 	}
 	b.movies.covariances = nil // the folder has its own
 	folder := NewFolder(f)
@@ -284,7 +284,7 @@ func (b *bayesian) serve(ctx context.Context, userMean, movieMean *mat.VecDense,
 		rows, values := b.m.User(u)
 		folder := folders[worker]
 		f.UserBias[u], f.Posterior.UserWeight[u] = folder.posterior.foldIn(rows, values, f.UserFactors[u*rank:][:rank])
-		packTriangle(f.Posterior.UserCovariance[u*triangle(rank+1):], folder.posterior.covariance, rank+1, b.users.stride)
+		packTriangle(f.Posterior.UserCovariance[u*Triangle(rank+1):], folder.posterior.covariance, rank+1, b.users.stride)
 	})
 	return f, err
 }
@@ -321,8 +321,8 @@ func shiftPrecision(p *mat.SymDense, m []float64) *mat.SymDense {
 	return out
 }
 
-// triangle is the number of entries of a symmetric matrix.
-func triangle(dim int) int { return dim * (dim + 1) / 2 }
+// Triangle is the number of entries of a symmetric matrix dim × dim.
+func Triangle(dim int) int { return dim * (dim + 1) / 2 }
 
 // packTriangle writes the lower triangle, row by row, of a matrix [dim × dim]
 // given by its upper one.

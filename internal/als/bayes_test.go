@@ -365,7 +365,8 @@ func TestBayesianFactorsAreFiniteForAnyRatings(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %s, rank %d", name, algorithm, rank), func(t *testing.T) {
 					f := train(t, matrix(t, all), small(algorithm, rank))
 					for _, values := range [][]float32{
-						{f.Mean}, f.UserBias, f.MovieBias, f.UserFactors, f.MovieFactors,
+						{f.Mean},
+						f.UserBias, f.MovieBias, f.UserFactors, f.MovieFactors,
 						f.Posterior.UserCovariance, f.Posterior.MovieCovariance, f.Posterior.UserWeight, f.Posterior.UserPrecision, f.Posterior.MoviePrecision,
 					} {
 						for k, value := range values {

@@ -32,7 +32,7 @@ func newPosteriorFolder(f *Factors) *posteriorFolder {
 	size := movies.stride * movies.stride
 	movies.covariances = kernel.Aligned(len(f.Movies) * size)
 	for i := range f.Movies {
-		unpackTriangle(movies.covariance(i), f.Posterior.MovieCovariance[i*triangle(dim):], dim, movies.stride)
+		unpackTriangle(movies.covariance(i), f.Posterior.MovieCovariance[i*Triangle(dim):], dim, movies.stride)
 	}
 	precision := mat.NewSymDense(dim, nil)
 	k := 0

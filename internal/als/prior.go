@@ -94,12 +94,30 @@ func (m sideMoments) posterior() (mean *mat.VecDense, inverseScale *mat.SymDense
 	return mean, inverseScale
 }
 
+// factorize factors a matrix that is positive definite but for rounding: where
+// that has spoilt it, more and more is added to its diagonal.
+func factorize(decomposition *mat.Cholesky, a *mat.SymDense) bool {
+	largest := 0.0
+	for c := range a.SymmetricDim() {
+		largest = max(largest, a.At(c, c))
+	}
+	for jitter := 1e-10; !decomposition.Factorize(a); jitter *= 10 {
+		if jitter > 1e-2 || !(largest > 0) || math.IsInf(largest, 0) {
+			return false
+		}
+		for c := range a.SymmetricDim() {
+			a.SetSym(c, c, a.At(c, c)+jitter*largest)
+		}
+	}
+	return true
+}
+
 // sample draws a mean and a precision.
 func (m sideMoments) sample(src rand.Source) (mean *mat.VecDense, precision *mat.SymDense, err error) {
 	center, inverseScale := m.posterior()
 	dim := center.Len()
 	var decomposition mat.Cholesky
-	if !decomposition.Factorize(inverseScale) {
+	if !factorize(&decomposition, inverseScale) {
 		return nil, nil, errNotPositive
 	}
 	var scale mat.SymDense
@@ -112,7 +130,7 @@ func (m sideMoments) sample(src rand.Source) (mean *mat.VecDense, precision *mat
 	}
 	precision = mat.NewSymDense(dim, nil)
 	wishart.RandSymTo(precision)
-	if !decomposition.Factorize(precision) {
+	if !factorize(&decomposition, precision) {
 		return nil, nil, errNotPositive
 	}
 	random := rand.New(src)
@@ -134,7 +152,7 @@ func (m sideMoments) sample(src rand.Source) (mean *mat.VecDense, precision *mat
 func (m sideMoments) expected() (mean *mat.VecDense, precision *mat.SymDense, err error) {
 	mean, inverseScale := m.posterior()
 	var decomposition mat.Cholesky
-	if !decomposition.Factorize(inverseScale) {
+	if !factorize(&decomposition, inverseScale) {
 		return nil, nil, errNotPositive
 	}
 	precision = mat.NewSymDense(mean.Len(), nil)

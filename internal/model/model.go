@@ -30,6 +30,7 @@ type Model struct {
 	scale   Scale
 	users   map[int64]int32 // row of a user id
 	movies  map[int64]int32 // row of a movie id
+	prior   *prior          // of a model with a posterior
 	number  uint64          // tells it from other models of this process, without keeping them alive; above 0
 }
 
@@ -41,8 +42,13 @@ func New(factors *als.Factors, scale Scale) (*Model, error) {
 	if err := check(factors, scale); err != nil {
 		return nil, err
 	}
+	prior, err := newPrior(factors)
+	if err != nil {
+		return nil, err
+	}
 	m := &Model{
 		factors: factors,
+		prior:   prior,
 		ranker:  sync.OnceValue(func() *ranker { return newRanker(factors) }),
 		scale:   scale,
 		users:   make(map[int64]int32, len(factors.Users)),
@@ -75,6 +81,9 @@ func check(f *als.Factors, scale Scale) error {
 		return err
 	}
 	if err := checkSide("movie", f.Movies, f.MovieBias, f.MovieFactors, f.MovieCounts, f.Rank); err != nil {
+		return err
+	}
+	if err := checkPosterior(f); err != nil {
 		return err
 	}
 	return checkPreference(f)

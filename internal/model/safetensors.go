@@ -42,9 +42,12 @@ type tensor struct {
 // user_factors [users, rank], movie_factors [movies, rank], user_bias [users],
 // movie_bias [movies] and mean [1], int64 user_ids and movie_ids, int32
 // user_counts and movie_counts; little-endian. A head that ranks adds float32
-// preference_user_factors [users, its rank] and preference_movie_factors. λ, ν,
-// the rating scale and the head's parameters stand in __metadata__. Equal models
-// give equal bytes.
+// preference_user_factors [users, its rank] and preference_movie_factors. A
+// posterior adds float32 user_weight [users], user_covariance [users, T],
+// movie_covariance [movies, T], user_precision [T] and movie_precision [T], with T
+// = (rank+1)·(rank+2)/2 as als.Posterior has them. λ, ν, the rating scale and the
+// parameters of head and posterior stand in __metadata__. Equal models give equal
+// bytes.
 func (m *Model) WriteTo(w io.Writer) (int64, error) {
 	f := m.factors
 	tensors := []tensor{ // 8-byte elements first, so that all are aligned
@@ -72,6 +75,17 @@ func (m *Model) WriteTo(w io.Writer) (int64, error) {
 		metadata["preference_alpha"] = formatFloat(p.Alpha)
 		metadata["preference_lambda"] = formatFloat(p.Lambda)
 		metadata["preference_beta"] = formatFloat(p.Beta)
+	}
+	if p := f.Posterior; p != nil {
+		size := als.Triangle(f.Rank + 1)
+		tensors = append(tensors,
+			tensor{"user_weight", "F32", []int{len(f.Users)}, p.UserWeight},
+			tensor{"user_covariance", "F32", []int{len(f.Users), size}, p.UserCovariance},
+			tensor{"movie_covariance", "F32", []int{len(f.Movies), size}, p.MovieCovariance},
+			tensor{"user_precision", "F32", []int{size}, p.UserPrecision},
+			tensor{"movie_precision", "F32", []int{size}, p.MoviePrecision})
+		metadata["posterior_alpha"] = formatFloat(p.Alpha)
+		metadata["posterior_freedom"] = formatFloat(p.Freedom)
 	}
 	header := map[string]any{"__metadata__": metadata}
 	var end int64
@@ -145,7 +159,27 @@ func decode(data []byte) (*Model, error) {
 	if f.Preference, err = file.preference(); err != nil {
 		return nil, err
 	}
+	if f.Posterior, err = file.posterior(); err != nil {
+		return nil, err
+	}
 	return New(f, scale)
+}
+
+// posterior reads what a Bayesian solver left, nil if none did.
+func (f *tensorFile) posterior() (*als.Posterior, error) {
+	if _, ok := f.tensors["user_weight"]; !ok {
+		return nil, nil
+	}
+	p := &als.Posterior{
+		Alpha:           f.number("posterior_alpha"),
+		Freedom:         f.number("posterior_freedom"),
+		UserWeight:      readTensor(f, "user_weight", "F32", getFloat32),
+		UserCovariance:  readTensor(f, "user_covariance", "F32", getFloat32),
+		MovieCovariance: readTensor(f, "movie_covariance", "F32", getFloat32),
+		UserPrecision:   readTensor(f, "user_precision", "F32", getFloat32),
+		MoviePrecision:  readTensor(f, "movie_precision", "F32", getFloat32),
+	}
+	return p, f.err
 }
 
 // preference reads the head that ranks, nil if there is none.
