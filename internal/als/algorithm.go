@@ -14,6 +14,7 @@ const (
 	Bayes    = "als_bayes"    // the same model by Gibbs sampling
 	VB       = "als_vb"       // the same model by variational Bayes
 	Implicit = "als_implicit" // what users choose; ratings by biases alone
+	Spark    = "als_spark"    // what Spark's ALS computes, without biases, for comparison
 )
 
 // solver learns factors from a matrix that is not empty, with parameters that
@@ -28,6 +29,7 @@ func init() {
 		Bayes:    trainBayes,
 		VB:       trainVB,
 		Implicit: trainImplicit,
+		Spark:    trainExplicit,
 	}
 }
 

@@ -19,6 +19,7 @@ type Factors struct {
 	MovieCounts  []int32   // ratings of each movie in training [movies]
 	Lambda       float64   // λ of the regularization λ·n^ν
 	Nu           float64   // ν of the regularization λ·n^ν
+	Unbiased     bool      // μ and all biases are 0, also of users folded in: als_spark
 
 	Posterior  *Posterior  // what Bayesian solvers know of uncertainty, nil of others
 	Preference *Preference // the head that ranks, nil if there is none

@@ -36,7 +36,7 @@ func (f *Folder) Clone() *Folder {
 	if f.posterior != nil {
 		return &Folder{f: f.f, posterior: f.posterior.clone()}
 	}
-	return &Folder{f: f.f, movies: f.movies, solver: newRowSolver(f.f.Rank), factors: kernel.Aligned(kernel.Stride(f.f.Rank))}
+	return &Folder{f: f.f, movies: f.movies, solver: newRowSolver(f.f.Rank, f.f.Unbiased), factors: kernel.Aligned(kernel.Stride(f.f.Rank))}
 }
 
 // FoldIn writes the factors of a user who rated the movies in the given rows

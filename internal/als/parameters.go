@@ -43,6 +43,8 @@ func DefaultParameters(algorithm string) Parameters {
 		p.Rank, p.Iterations = head.Rank, head.Iterations
 	case Bayes:
 		p.Rank, p.Iterations, p.BurnIn = 31, 120, 20
+	case Spark: // Spark's own defaults
+		p.Rank, p.Lambda, p.Nu = 10, 0.1, 1
 	case VB:
 		p.Rank, p.Iterations = 31, 20
 	}

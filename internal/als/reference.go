@@ -29,8 +29,14 @@ func TrainReference(m *ratings.Matrix, p Parameters) (*Factors, error) {
 			users.factors.Set(u, c, float64(value))
 		}
 	}
+	if p.Algorithm == Spark {
+		f.Mean, f.Unbiased = 0, true
+	}
 	mean := float64(f.Mean)
 	for range startSweeps {
+		if f.Unbiased {
+			break
+		}
 		movies.solveBiases(users, mean, p)
 		users.solveBiases(movies, mean, p)
 	}
@@ -72,12 +78,16 @@ func (s *referenceSide) solveBiases(other *referenceSide, mean float64, p Parame
 
 // solve solves (ZᵀZ + λn^ν·I)·(x, b) = Zᵀt for every row, as rowSolver does.
 func (s *referenceSide) solve(other *referenceSide, mean float64, p Parameters) error {
+	one := 1.0
+	if p.Algorithm == Spark {
+		one = 0 // the bias then is 0
+	}
 	for row := range s.bias {
 		others, values := s.ratings(row)
 		n := len(others)
 		z, t := mat.NewDense(n, p.Rank+1, nil), mat.NewVecDense(n, nil)
 		for k, at := range others {
-			z.SetRow(k, append(mat.Row(nil, int(at), other.factors), 1))
+			z.SetRow(k, append(mat.Row(nil, int(at), other.factors), one))
 			t.SetVec(k, float64(values[k])-mean-other.bias[at])
 		}
 		var gram mat.SymDense

@@ -55,13 +55,14 @@ type rowSolver struct {
 	targets             []float32 // [chunk]
 	sum, right          []float32 // Σy and Σt·y [stride]
 	total               *heavySums
+	unbiased            bool // biases are 0 and stay so
 }
 
-func newRowSolver(rank int) *rowSolver {
+func newRowSolver(rank int, unbiased bool) *rowSolver {
 	stride := kernel.Stride(rank)
 	width := stride + kernel.Width
 	return &rowSolver{
-		rank: rank, stride: stride, width: width,
+		rank: rank, stride: stride, width: width, unbiased: unbiased,
 		gram: kernel.Aligned(stride * width), packed: kernel.Aligned(chunk * stride), targets: kernel.Aligned(chunk),
 		sum: kernel.Aligned(stride), right: kernel.Aligned(stride),
 	}
@@ -72,7 +73,7 @@ func newRowSolver(rank int) *rowSolver {
 //
 //	argmin over (b, x) of Σ (r − μ − b_other − b − x·y)² + reg·(b² + ‖x‖²)
 //
-// It writes the factors into x [stride] and returns the bias and the sum of
+// and b = 0 if it is unbiased. It writes the factors into x [stride] and returns the bias and the sum of
 // squared errors at the solution.
 func (s *rowSolver) solve(fixed sideFactors, mean float64, rows []int32, values []float32, reg float64, x []float32) (bias float32, sse float64) {
 	if 2*len(rows) <= s.rank {
@@ -149,7 +150,10 @@ func (s *rowSolver) solvePrimal(fixed sideFactors, mean float64, rows []int32, v
 		pp += p * p
 		pq += p * q
 	}
-	bias := (targets - pq) / max(n+reg-pp, reg)
+	bias := 0.0
+	if !s.unbiased {
+		bias = (targets - pq) / max(n+reg-pp, reg)
+	}
 	for c := range s.stride {
 		right := s.gram[c*s.width+s.stride:][:2]
 		x[c] = float32(float64(right[1]) - bias*float64(right[0]))
@@ -181,8 +185,10 @@ func (s *rowSolver) solveDual(fixed sideFactors, mean float64, rows []int32, val
 			continue
 		}
 		kernel.Products(row[:size], s.packed, s.stride, s.packed[k*s.stride:][:s.stride]) // whole vectors: rows after n are of no meaning
-		for j := range row[:n] {
-			row[j]++
+		if !s.unbiased {
+			for j := range row[:n] {
+				row[j]++
+			}
 		}
 		clear(row[n:])
 		row[k] += float32(reg)
@@ -198,7 +204,9 @@ func (s *rowSolver) solveDual(fixed sideFactors, mean float64, rows []int32, val
 	kernel.AddCombination(x, s.packed, s.stride, alpha[:n])
 	bias, squares := 0.0, 0.0
 	for _, a := range alpha[:n] {
-		bias += float64(a)
+		if !s.unbiased {
+			bias += float64(a)
+		}
 		squares += float64(a) * float64(a)
 	}
 	return float32(bias), reg * reg * squares // what is left of t is reg·α

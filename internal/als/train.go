@@ -24,7 +24,9 @@ type Progress struct {
 func trainExplicit(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
 	began := time.Now()
 	t := newTrainer(m, p)
-	if err := t.f.solveBiases(ctx, m, startSweeps); err != nil {
+	if p.Algorithm == Spark {
+		t.f.Mean, t.f.Unbiased = 0, true
+	} else if err := t.f.solveBiases(ctx, m, startSweeps); err != nil {
 		return nil, fmt.Errorf("learning biases: %w", err)
 	}
 	for iteration := range p.Iterations {
@@ -54,7 +56,7 @@ func newTrainer(m *ratings.Matrix, p Parameters) *trainer {
 	t.movieOrder = heaviestFirst(t.f.MovieCounts)
 	t.userErrors = make([]float64, len(m.Users))
 	for range t.threads {
-		t.solvers = append(t.solvers, newRowSolver(p.Rank))
+		t.solvers = append(t.solvers, newRowSolver(p.Rank, p.Algorithm == Spark))
 	}
 	t.users = sideFactors{t.f.UserBias, kernel.Aligned(len(m.Users) * t.stride)}
 	t.movies = sideFactors{t.f.MovieBias, kernel.Aligned(len(m.Movies) * t.stride)}

@@ -67,7 +67,9 @@ func TestStdDevByHand(t *testing.T) {
 }
 
 func TestPosteriorIsStored(t *testing.T) {
-	m, err := model.New(uncertain(), model.MovieLensScale)
+	f := uncertain()
+	f.Unbiased = true // and so is this
+	m, err := model.New(f, model.MovieLensScale)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,6 +68,9 @@ func (m *Model) WriteTo(w io.Writer) (int64, error) {
 		"rating_min": formatFloat(float64(m.scale.Min)),
 		"rating_max": formatFloat(float64(m.scale.Max)),
 	}
+	if f.Unbiased {
+		metadata["unbiased"] = "true"
+	}
 	if p := f.Preference; p != nil {
 		tensors = append(tensors,
 			tensor{"preference_user_factors", "F32", []int{len(f.Users), p.Rank}, p.UserFactors},
@@ -141,6 +144,7 @@ func decode(data []byte) (*Model, error) {
 		MovieCounts:  readTensor(file, "movie_counts", "I32", getInt32),
 		Lambda:       file.number("lambda"),
 		Nu:           file.number("nu"),
+		Unbiased:     file.metadata["unbiased"] == "true",
 	}
 	mean := readTensor(file, "mean", "F32", getFloat32)
 	scale := Scale{Min: float32(file.number("rating_min")), Max: float32(file.number("rating_max"))}
