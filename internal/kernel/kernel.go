@@ -20,6 +20,7 @@ type implementation struct {
 	dot            func(x, y []float32) float32
 	cholesky       func(a []float32, width, n int, least float32)
 	solveUpper     func(a []float32, width, n int, b []float32)
+	bounds         func(masks []uint16, q *Quantized, from int, query *Query) // nil: not faster than products
 }
 
 // implementations are those that this processor can run, fastest first.

@@ -306,6 +306,58 @@ func TestSingularMatricesGiveNumbers(t *testing.T) {
 	})
 }
 
+// TestReachingMissesNothing compares bounds with products in float64: a row that
+// reaches the threshold always has its bit, and few others have.
+func TestReachingMissesNothing(t *testing.T) {
+	each(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(1, 8))
+		for _, stride := range []int{16, 64, 80, 144} {
+			for _, rows := range []int{1, 63, 64, 1000} {
+				factors, bias, x := random(rng, rows*stride), random(rng, rows), random(rng, stride)
+				if rows > 5 {
+					clear(factors[5*stride:][:stride]) // a row of zeros
+				}
+				q := kernel.Quantize(factors, stride, bias)
+				if q == nil {
+					t.Skipf("%s does not quantize", kernel.Name())
+				}
+				var query kernel.Query
+				query.Set(x)
+				size := (rows + kernel.QuantizedRows - 1) / kernel.QuantizedRows * kernel.QuantizedRows
+				masks := make([]uint16, size/16)
+				threshold := float32(math.Sqrt(float64(stride)))
+				q.Reaching(masks, 0, &query, threshold)
+				reach, bits := 0, 0
+				for row := range size {
+					set := masks[row/16]>>(row%16)&1 == 1
+					if row >= rows {
+						if set {
+							t.Fatalf("stride %d: row %d of %d has its bit", stride, row, rows)
+						}
+						continue
+					}
+					product := float64(bias[row])
+					for c := range stride {
+						product += float64(factors[row*stride+c]) * float64(x[c])
+					}
+					if set {
+						bits++
+					}
+					if product >= float64(threshold) {
+						reach++
+						if !set {
+							t.Fatalf("stride %d, row %d of %d: product %v reaches %v but has no bit", stride, row, rows, product, threshold)
+						}
+					}
+				}
+				if bits > reach+rows/20+2 {
+					t.Errorf("stride %d: %d of %d rows have bits, but only %d reach", stride, bits, rows, reach)
+				}
+			}
+		}
+	})
+}
+
 func BenchmarkGram(b *testing.B) {
 	for _, stride := range []int{16, 32, 64, 128} {
 		const n = 128

@@ -7,7 +7,11 @@ import "golang.org/x/sys/cpu"
 func native() []implementation {
 	var all []implementation
 	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
-		all = append(all, vectors("avx512", gather512, gatherScaled512, gramPanel512, combination512, sums512, products512, 16, lessPanel512, diagonal512, across512, backward512))
+		best := vectors("avx512", gather512, gatherScaled512, gramPanel512, combination512, sums512, products512, 16, lessPanel512, diagonal512, across512, backward512)
+		if cpu.X86.HasAVX512VNNI {
+			best.bounds = bounds
+		}
+		all = append(all, best)
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
 		all = append(all, vectors("avx2", gather256, gatherScaled256, gramPanel256, combination256, sums256, products256, 4, lessPanel256, diagonal256, across256, backward256))
@@ -84,3 +88,8 @@ func vectors(
 
 // bytes is the size of n floats.
 func bytes(n int) uintptr { return uintptr(4 * n) }
+
+func bounds(masks []uint16, q *Quantized, from int, query *Query) {
+	bounds512(&masks[0], &q.data[from*q.stride], &q.offset[from], &q.scale[from], &q.bias[from], &q.errors[from], &q.norms[from],
+		&query.bytes[0], uintptr(q.stride/4), uintptr(len(masks)), &query.terms)
+}

@@ -103,3 +103,8 @@ func backward512(block *float32, b *float32, width uintptr, columns uintptr)
 //
 //go:noescape
 func backward256(block *float32, b *float32, width uintptr, columns uintptr)
+
+// bounds512 sets the bits of rows whose bound reaches the threshold. terms are the query's scale, norm and error, and the threshold; groups are of four columns; blocks are of 16 rows, a multiple of 4.
+//
+//go:noescape
+func bounds512(masks *uint16, data *int8, offset *int32, scale *float32, bias *float32, errors *float32, norms *float32, query *uint8, groups uintptr, blocks uintptr, terms *[4]float32)

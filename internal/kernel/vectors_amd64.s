@@ -5178,3 +5178,88 @@ solve:
 	VMOVUPS      Y0, 32(CX)
 	VZEROUPPER
 	RET
+
+// func bounds512(masks *uint16, data *int8, offset *int32, scale *float32, bias *float32, errors *float32, norms *float32, query *uint8, groups uintptr, blocks uintptr, terms *[4]float32)
+// Requires: AVX, AVX512F, AVX512_VNNI
+TEXT ·bounds512(SB), $0-88
+	MOVQ         masks+0(FP), AX
+	MOVQ         data+8(FP), CX
+	MOVQ         offset+16(FP), DX
+	MOVQ         scale+24(FP), BX
+	MOVQ         bias+32(FP), SI
+	MOVQ         errors+40(FP), DI
+	MOVQ         norms+48(FP), R8
+	MOVQ         query+56(FP), R9
+	MOVQ         groups+64(FP), R10
+	MOVQ         blocks+72(FP), R11
+	MOVQ         terms+80(FP), R12
+	VBROADCASTSS (R12), Z0
+	VBROADCASTSS 4(R12), Z1
+	VBROADCASTSS 8(R12), Z2
+	VBROADCASTSS 12(R12), Z3
+	MOVQ         R10, R12
+	SHLQ         $0x06, R12
+
+next:
+	VMOVDQU32 (DX), Z4
+	VMOVDQU32 64(DX), Z5
+	VMOVDQU32 128(DX), Z6
+	VMOVDQU32 192(DX), Z7
+	MOVQ      CX, R13
+	LEAQ      (CX)(R12*2), R14
+	XORQ      R15, R15
+
+groups:
+	VPBROADCASTD (R9)(R15*4), Z8
+	VPDPBUSD     (R13), Z8, Z4
+	VPDPBUSD     (R13)(R12*1), Z8, Z5
+	VPDPBUSD     (R14), Z8, Z6
+	VPDPBUSD     (R14)(R12*1), Z8, Z7
+	ADDQ         $0x40, R13
+	ADDQ         $0x40, R14
+	INCQ         R15
+	CMPQ         R15, R10
+	JL           groups
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       (BX), Z4, Z4
+	VFMADD213PS  (SI), Z0, Z4
+	VFMADD231PS  (DI), Z1, Z4
+	VFMADD231PS  (R8), Z2, Z4
+	VCMPPS       $0x0d, Z3, Z4, K1
+	KMOVW        K1, R13
+	MOVW         R13, (AX)
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       64(BX), Z5, Z5
+	VFMADD213PS  64(SI), Z0, Z5
+	VFMADD231PS  64(DI), Z1, Z5
+	VFMADD231PS  64(R8), Z2, Z5
+	VCMPPS       $0x0d, Z3, Z5, K1
+	KMOVW        K1, R13
+	MOVW         R13, 2(AX)
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       128(BX), Z6, Z6
+	VFMADD213PS  128(SI), Z0, Z6
+	VFMADD231PS  128(DI), Z1, Z6
+	VFMADD231PS  128(R8), Z2, Z6
+	VCMPPS       $0x0d, Z3, Z6, K1
+	KMOVW        K1, R13
+	MOVW         R13, 4(AX)
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       192(BX), Z7, Z7
+	VFMADD213PS  192(SI), Z0, Z7
+	VFMADD231PS  192(DI), Z1, Z7
+	VFMADD231PS  192(R8), Z2, Z7
+	VCMPPS       $0x0d, Z3, Z7, K1
+	KMOVW        K1, R13
+	MOVW         R13, 6(AX)
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x00000100, R8
+	LEAQ         (CX)(R12*4), CX
+	ADDQ         $0x08, AX
+	SUBQ         $0x04, R11
+	JNZ          next
+	VZEROUPPER
+	RET

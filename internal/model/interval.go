@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 )
 
 // ErrNoPosterior says that a model was not trained by a Bayesian solver.
@@ -134,9 +135,9 @@ func quadratic(v, x []float32) float64 {
 	for a, xa := range x {
 		row := v[:a+1]
 		v = v[a+1:]
-		total += xa * (2*dot(row[:a], x[:a]) + row[a]*xa)
+		total += xa * (2*kernel.Dot(row[:a], x[:a]) + row[a]*xa)
 	}
-	total += 2*dot(v[:len(x)], x) + v[len(x)]
+	total += 2*kernel.Dot(v[:len(x)], x) + v[len(x)]
 	return max(float64(total), 0)
 }
 
@@ -144,7 +145,7 @@ func quadratic(v, x []float32) float64 {
 func traceOfFactors(v, w []float32, rank int) float64 {
 	total, diagonal := float32(0), float32(0)
 	for a := range rank {
-		total += dot(v[:a], w[:a])
+		total += kernel.Dot(v[:a], w[:a])
 		diagonal += v[a] * w[a]
 		v, w = v[a+1:], w[a+1:]
 	}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 )
 
 // Scale is the range to which predictions are clamped, in stars.
@@ -179,7 +180,7 @@ func (m *Model) fixed(u, i int) float64 {
 	}
 	value += float64(f.MovieBias[i])
 	if u >= 0 {
-		value += float64(dot(m.userFactors(u), m.movieFactors(i)))
+		value += float64(kernel.Dot(m.userFactors(u), m.movieFactors(i)))
 	}
 	return value
 }
@@ -190,22 +191,4 @@ func (m *Model) userFactors(u int) []float32 {
 
 func (m *Model) movieFactors(i int) []float32 {
 	return m.factors.MovieFactors[i*m.factors.Rank:][:m.factors.Rank]
-}
-
-// dot returns the inner product of x and y of equal length. Four sums keep the
-// additions independent of each other.
-func dot(x, y []float32) float32 {
-	var s0, s1, s2, s3 float32
-	y = y[:len(x)]
-	for len(x) >= 4 {
-		s0 += x[0] * y[0]
-		s1 += x[1] * y[1]
-		s2 += x[2] * y[2]
-		s3 += x[3] * y[3]
-		x, y = x[4:], y[4:]
-	}
-	for k := range x {
-		s0 += x[k] * y[k]
-	}
-	return s0 + s1 + s2 + s3
 }

@@ -2,8 +2,10 @@ package model
 
 import (
 	"cmp"
-	"container/heap"
+	"math"
+	"math/bits"
 	"slices"
+	"sync"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
 	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
@@ -27,35 +29,91 @@ func (m *Model) TopN(user int64, n int, exclude func(movie int64) bool) []Scored
 	}
 	u := m.row(m.users, user)
 	ranker := m.ranker()
-	query := ranker.query(m.factors, u)
-	best := make(worstFirst, 0, min(n, len(m.factors.Movies))+1)
-	scores := make([]float32, rankedAtOnce)
-	for from := 0; from < len(m.factors.Movies); from += rankedAtOnce {
-		movies := m.factors.Movies[from:min(from+rankedAtOnce, len(m.factors.Movies))]
-		ranker.score(scores[:len(movies)], from, query)
-		for k, movie := range movies {
-			candidate := Scored{Movie: movie, Score: scores[k]}
-			if len(best) == n && compareScored(candidate, best[0]) >= 0 || exclude != nil && exclude(movie) {
-				continue
-			}
-			if len(best) == n {
-				heap.Pop(&best)
-			}
-			heap.Push(&best, candidate)
-		}
+	scratch := ranker.scratch.Get().(*rankScratch)
+	defer ranker.scratch.Put(scratch)
+	known := scratch.set(m.factors, u)
+	best := topList{best: make([]Scored, 0, min(n, len(m.factors.Movies))+1), n: n, exclude: exclude}
+	if known && ranker.quantized != nil {
+		m.rankByBounds(&best, ranker, scratch)
+	} else {
+		m.rankAll(&best, ranker, scratch, known)
 	}
-	slices.SortFunc(best, compareScored)
-	for k := range best {
-		best[k].Prediction = m.Predict(user, best[k].Movie).Value
+	for k := range best.best {
+		scored := &best.best[k]
+		scored.Prediction = m.Predict(user, scored.Movie).Value
 		if m.factors.Preference == nil {
-			best[k].Score = best[k].Prediction
+			scored.Score = scored.Prediction
 		}
 	}
-	return best
+	return best.best
 }
 
 // rankedAtOnce is how many movies are scored before any is looked at.
-const rankedAtOnce = 256
+const rankedAtOnce = 1024
+
+// rankAll scores every movie.
+func (m *Model) rankAll(best *topList, r *ranker, s *rankScratch, known bool) {
+	for from := 0; from < len(m.factors.Movies); from += rankedAtOnce {
+		movies := m.factors.Movies[from:min(from+rankedAtOnce, len(m.factors.Movies))]
+		scores := s.scores[:len(movies)]
+		if known {
+			kernel.Products(scores, r.movies[from*r.stride:], r.stride, s.query)
+			for k, bias := range r.bias[from:][:len(scores)] {
+				scores[k] += bias
+			}
+		} else {
+			copy(scores, r.bias[from:])
+		}
+		for k, movie := range movies {
+			best.offer(Scored{Movie: movie, Score: scores[k]})
+		}
+	}
+}
+
+// rankByBounds scores only the movies whose eight-bit products come near the
+// best so far. It begins with few, to have something to compare with.
+func (m *Model) rankByBounds(best *topList, r *ranker, s *rankScratch) {
+	s.quantized.Set(s.query)
+	count := kernel.QuantizedRows
+	for from := 0; from < len(m.factors.Movies); {
+		masks := s.masks[:count/16]
+		clear(masks)
+		r.quantized.Reaching(masks, from, &s.quantized, best.least())
+		for block, mask := range masks {
+			for ; mask != 0; mask &= mask - 1 {
+				i := from + 16*block + bits.TrailingZeros16(mask)
+				score := kernel.Dot(s.query, r.movies[i*r.stride:]) + r.bias[i]
+				best.offer(Scored{Movie: m.factors.Movies[i], Score: score})
+			}
+		}
+		from += count
+		count = min(2*count, rankedAtOnce)
+	}
+}
+
+// topList keeps the best n of what is offered, best first.
+type topList struct {
+	best    []Scored
+	n       int
+	exclude func(movie int64) bool // nil for nothing
+}
+
+// least is the score below which nothing enters.
+func (t *topList) least() float32 {
+	if len(t.best) < t.n {
+		return -math.MaxFloat32 / 2
+	}
+	return t.best[t.n-1].Score
+}
+
+func (t *topList) offer(candidate Scored) {
+	if len(t.best) == t.n && compareScored(candidate, t.best[t.n-1]) >= 0 || t.exclude != nil && t.exclude(candidate.Movie) {
+		return
+	}
+	at, _ := slices.BinarySearchFunc(t.best, candidate, compareScored)
+	t.best = slices.Insert(t.best, at, candidate)
+	t.best = t.best[:min(len(t.best), t.n)]
+}
 
 // ranker holds movies as they are ranked: the factors of both heads side by
 // side, so that a score is one inner product and a bias.
@@ -64,6 +122,18 @@ type ranker struct {
 	movies []float32 // [movies × stride], aligned
 	bias   []float32 // [movies]
 	beta   float32   // share of the rating head, 1 where it is alone
+
+	quantized *kernel.Quantized // movies and bias, nil if the kernel in use scores all as fast
+	scratch   sync.Pool         // of *rankScratch
+}
+
+// rankScratch is what one ranking needs.
+type rankScratch struct {
+	ranker    *ranker
+	query     []float32 // [stride]
+	quantized kernel.Query
+	scores    []float32 // [rankedAtOnce]
+	masks     []uint16
 }
 
 func newRanker(f *als.Factors) *ranker {
@@ -82,36 +152,30 @@ func newRanker(f *als.Factors) *ranker {
 		}
 		copy(row[head:], f.MovieFactors[i*f.Rank:][:f.Rank])
 	}
+	r.quantized = kernel.Quantize(r.movies, r.stride, r.bias)
+	r.scratch.New = func() any {
+		return &rankScratch{
+			ranker: r, query: kernel.Aligned(r.stride), scores: make([]float32, rankedAtOnce), masks: make([]uint16, rankedAtOnce/16),
+		}
+	}
 	return r
 }
 
-// query returns what the rows of movies are multiplied with for the user in row
-// u, and nil for u = -1, an unknown one.
-func (r *ranker) query(f *als.Factors, u int) []float32 {
-	if u < 0 || r.stride == 0 {
-		return nil
+// set makes the query, what the rows of movies are multiplied with, for the user
+// in row u. It tells whether there is one: not for u = -1, an unknown user.
+func (s *rankScratch) set(f *als.Factors, u int) bool {
+	if u < 0 || s.ranker.stride == 0 {
+		return false
 	}
-	query, head := kernel.Aligned(r.stride), 0
+	head := 0
 	if f.Preference != nil {
 		head = f.Preference.Rank
-		copy(query, f.Preference.UserFactors[u*head:][:head])
+		copy(s.query, f.Preference.UserFactors[u*head:][:head])
 	}
 	for c, x := range f.UserFactors[u*f.Rank:][:f.Rank] {
-		query[head+c] = r.beta * x
+		s.query[head+c] = s.ranker.beta * x
 	}
-	return query
-}
-
-// score writes the scores of the movies from row from on.
-func (r *ranker) score(scores []float32, from int, query []float32) {
-	if query == nil {
-		copy(scores, r.bias[from:])
-		return
-	}
-	kernel.Products(scores, r.movies[from*r.stride:], r.stride, query)
-	for k, bias := range r.bias[from:][:len(scores)] {
-		scores[k] += bias
-	}
+	return true
 }
 
 // compareScored orders by descending score, then by ascending movie id.
@@ -120,18 +184,4 @@ func compareScored(a, b Scored) int {
 		return c
 	}
 	return cmp.Compare(a.Movie, b.Movie)
-}
-
-// worstFirst is a heap whose root is the worst of the best so far.
-type worstFirst []Scored
-
-func (h worstFirst) Len() int           { return len(h) }
-func (h worstFirst) Less(i, j int) bool { return compareScored(h[i], h[j]) > 0 }
-func (h worstFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *worstFirst) Push(x any)        { *h = append(*h, x.(Scored)) }
-func (h *worstFirst) Pop() any {
-	last := len(*h) - 1
-	x := (*h)[last]
-	*h = (*h)[:last]
-	return x
 }
