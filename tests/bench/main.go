@@ -42,6 +42,8 @@ var tables = []subject{
 	{"explicit", "training by als, MovieLens 1M shape", false, explicitTable},
 	{"implicit", "training the head that ranks, MovieLens 1M shape", false, implicitTable},
 	{"spark-als", "training by als against Spark, MovieLens 1M shape", false, sparkALSTable},
+	{"original", "the original's training job as its users run it", false, originalTable},
+	{"engine", "training, ranking and folding in by themselves", false, engineTable},
 	{"predict", "Kafka → als_predict → movie_enrich → Kafka", true, predictTable},
 	{"spark", "the same against the original's predictor", true, sparkTable},
 	{"latency", "from a request to its prediction", true, latencyTable},
