@@ -54,6 +54,17 @@ func (m *Model) TopN(user int64, n int, exclude func(movie int64) bool) []Scored
 	return best
 }
 
+// RankingScores writes the scores by which TopN ranks the movies, up to what is
+// the same for all movies of the user, into scores [movies], in the order of
+// Factors().Movies. It panics if the length is another.
+func (m *Model) RankingScores(user int64, scores []float32) {
+	if len(scores) != len(m.factors.Movies) {
+		panic("model: RankingScores: one score a movie is needed")
+	}
+	ranker := m.ranker()
+	ranker.score(scores, 0, ranker.query(m.factors, m.row(m.users, user)))
+}
+
 // rankedAtOnce is how many movies are scored before any is looked at.
 const rankedAtOnce = 256
 
