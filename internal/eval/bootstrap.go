@@ -44,5 +44,11 @@ func bootstrap(seed uint64, users int, of func(user int) (value, weight float64)
 	return Interval{Low: stat.Quantile(0.05, stat.LinInterp, drawn, nil), High: stat.Quantile(0.95, stat.LinInterp, drawn, nil)}
 }
 
-// root turns an interval of a mean square into one of its root.
-func (i Interval) root() Interval { return Interval{Low: math.Sqrt(i.Low), High: math.Sqrt(i.High)} }
+// intervalOfRMSE is of the errors of all users.
+func intervalOfRMSE(seed uint64, users map[int64]*RMSE) Interval {
+	ids := sortedKeys(users)
+	squares := bootstrap(seed, len(ids), func(at int) (float64, float64) {
+		return users[ids[at]].squares, float64(users[ids[at]].count)
+	})
+	return Interval{Low: math.Sqrt(squares.Low), High: math.Sqrt(squares.High)}
+}

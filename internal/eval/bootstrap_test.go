@@ -44,7 +44,8 @@ func TestBootstrapAtTheEdges(t *testing.T) {
 	if got != (Interval{0, 1}) {
 		t.Errorf("two users of 99 and 1 ratings: got %v, want 0 to 1", got)
 	}
-	if got := (Interval{4, 9}).root(); got != (Interval{2, 3}) {
-		t.Errorf("root of 4 to 9: got %v", got)
+	// One user off by 3 stars twice, √(9·2/2), and √0 of nobody's.
+	if got := intervalOfRMSE(1, map[int64]*RMSE{7: {squares: 18, count: 2}}); got != (Interval{3, 3}) {
+		t.Errorf("of one user: got %v, want 3 to 3", got)
 	}
 }

@@ -92,9 +92,6 @@ func measureErrors(m *model.Model, test []ratings.Rating, seed uint64) (Metrics,
 	}
 	metrics.RMSE, metrics.RMSEWarm = all.Value(), warm.Value()
 	metrics.MAE = absolute / float64(len(test))
-	ids := sortedKeys(users)
-	metrics.RMSE90 = bootstrap(seed, len(ids), func(at int) (float64, float64) {
-		return users[ids[at]].squares, float64(users[ids[at]].count)
-	}).root()
+	metrics.RMSE90 = intervalOfRMSE(seed, users)
 	return metrics, nil
 }

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math"
-	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -149,28 +147,19 @@ func (a *audience) measure(ctx context.Context, threads int, newRanker func() fu
 	of := make([]listQuality, len(a.users))
 	information := a.selfInformation()
 	listed := make([]atomic.Bool, len(a.f.Movies))
-	var next atomic.Int64
-	var group sync.WaitGroup
-	for range min(threadCount(threads), len(a.users)) {
-		group.Go(func() {
-			ranker := newRanker()
-			for ctx.Err() == nil {
-				k := int(next.Add(1)) - 1
-				if k >= len(a.users) {
-					return
-				}
-				list := ranker(a.users[k])
-				of[k] = quality(list, a.users[k].relevant, a.users[k].count)
-				top := list[:min(len(list), topDepth)]
-				for _, movie := range top {
-					of[k].novelty += information[movie] / float64(len(top))
-					listed[movie].Store(true)
-				}
+	err := inParallel(ctx, threads, len(a.users), func() func(int) {
+		ranker := newRanker()
+		return func(k int) {
+			list := ranker(a.users[k])
+			of[k] = quality(list, a.users[k].relevant, a.users[k].count)
+			top := list[:min(len(list), topDepth)]
+			for _, movie := range top {
+				of[k].novelty += information[movie] / float64(len(top))
+				listed[movie].Store(true)
 			}
-		})
-	}
-	group.Wait()
-	if err := ctx.Err(); err != nil {
+		}
+	})
+	if err != nil {
 		return Ranking{}, nil, err
 	}
 	ndcg := make([]float64, len(of))
@@ -284,11 +273,4 @@ func (t *topMovies) offer(movie int32, score float32) {
 	if len(t.scores) > t.depth {
 		t.movies, t.scores = t.movies[:t.depth], t.scores[:t.depth]
 	}
-}
-
-func threadCount(threads int) int {
-	if threads == 0 {
-		return runtime.GOMAXPROCS(0)
-	}
-	return threads
 }
