@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -190,7 +191,7 @@ func (r *replayRun) train(ctx context.Context) error {
 		return err
 	}
 	r.biasRows = rowsOf(f.Movies)
-	r.live = newLiveFactors(f)
+	r.live = newLiveFactors(f, len(f.Movies), nil)
 	r.result.Trainings++
 	if r.done == 0 {
 		if err := r.predictFrozen(f); err != nil {
@@ -221,13 +222,16 @@ func (r *replayRun) predictFrozen(f *als.Factors) error {
 // predictTo predicts and learns the test ratings up to end.
 func (r *replayRun) predictTo(ctx context.Context, end int) error {
 	groups := byUser(r.sorted[r.first+r.done:r.first+end], r.done)
+	errs := make([]error, len(groups))
 	err := inParallel(ctx, r.Parameters.Threads, len(groups), func() func(int) {
 		folder := newUserFolder(r.live)
 		return func(group int) {
 			for _, k := range groups[group] {
 				rating := r.sorted[r.first+k]
 				h := r.histories[rating.User]
-				folder.fold(h)
+				if errs[group] = folder.fold(h); errs[group] != nil {
+					return
+				}
 				r.predicted[k].model = folder.predict(rating.Movie)
 				r.predicted[k].biases = r.predictByBiases(h, rating.Movie)
 				h.learn(rating)
@@ -235,7 +239,7 @@ func (r *replayRun) predictTo(ctx context.Context, end int) error {
 		}
 	})
 	r.done = end
-	return err
+	return errors.Join(append(errs, err)...)
 }
 
 // byUser returns the places of the ratings of each user, in their order, counted

@@ -3,22 +3,49 @@ package eval
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
 	"github.com/recsys-benthos/recsys-benthos/internal/model"
 )
 
-// liveFactors are a trained model's, with the movies that were folded in behind
-// its own.
+// liveFactors are a trained model's, then the movies that were folded in, and
+// last the movie that stands for all that the model does not know: one of bias 0
+// and no factors, or the mean of the prior where there is one.
 type liveFactors struct {
 	f       *als.Factors    // for Folders; its movies are not ascending
 	rows    map[int64]int32 // of movies
 	trained int             // movies that the model knows by training
 }
 
-func newLiveFactors(trained *als.Factors) *liveFactors {
-	return &liveFactors{f: trained, rows: rowsOf(trained.Movies), trained: len(trained.Movies)}
+// newLiveFactors returns the trained factors with room for more movies behind
+// the first so many. Of their uncertainty nothing is known: it counts as none.
+func newLiveFactors(f *als.Factors, trained int, more []int64) *liveFactors {
+	next := *f
+	extra := len(more) + 1
+	next.Movies = slices.Concat(f.Movies[:trained], more)
+	next.MovieBias = slices.Concat(f.MovieBias[:trained], make([]float32, extra))
+	next.MovieFactors = slices.Concat(f.MovieFactors[:trained*f.Rank], make([]float32, extra*f.Rank))
+	next.MovieCounts = slices.Concat(f.MovieCounts[:trained], make([]int32, extra))
+	if f.Posterior != nil {
+		posterior := *f.Posterior
+		size := (f.Rank + 1) * (f.Rank + 2) / 2
+		posterior.MovieCovariance = slices.Concat(posterior.MovieCovariance[:trained*size], make([]float32, extra*size))
+		next.Posterior = &posterior
+		last := trained + len(more)
+		copy(next.MovieFactors[last*f.Rank:], posterior.MovieMean[:f.Rank])
+		next.MovieBias[last] = posterior.MovieMean[f.Rank]
+	}
+	return &liveFactors{f: &next, rows: rowsOf(next.Movies), trained: trained}
+}
+
+// row returns the row of a movie, the last one for those that are not known.
+func (l *liveFactors) row(movie int64) int32 {
+	if row, known := l.rows[movie]; known {
+		return row
+	}
+	return int32(len(l.f.MovieBias) - 1)
 }
 
 func rowsOf(ids []int64) map[int64]int32 {
@@ -35,8 +62,6 @@ type userFolder struct {
 	live   *liveFactors
 	folder *als.Folder
 	rows   []int32
-	values []float32
-	known  bool      // whether factors were found
 	bias   float32   // of the user folded in last
 	x      []float32 // of that user [rank]
 }
@@ -45,34 +70,28 @@ func newUserFolder(live *liveFactors) *userFolder {
 	return &userFolder{live: live, folder: als.NewFolder(live.f), x: make([]float32, live.f.Rank)}
 }
 
-// fold folds a user in. One who rated no movie that the model knows has a bias
-// from the ratings' distance to the mean, and no factors.
-func (u *userFolder) fold(h *history) {
-	u.rows, u.values = u.rows[:0], u.values[:0]
-	for k, movie := range h.movies {
-		if row, known := u.live.rows[movie]; known {
-			u.rows = append(u.rows, row)
-			u.values = append(u.values, h.values[k])
-		}
+// fold folds a user in, from all ratings; one without any has no bias and no
+// factors.
+func (u *userFolder) fold(h *history) error {
+	u.rows = u.rows[:0]
+	for _, movie := range h.movies {
+		u.rows = append(u.rows, u.live.row(movie))
 	}
+	clear(u.x)
 	var err error
-	u.bias, err = u.folder.FoldIn(u.rows, u.values, u.x)
-	if u.known = !errors.Is(err, als.ErrNoKnownMovies); !u.known {
-		f := u.live.f
-		u.bias = float32(foldBias(len(h.values), f, func(k int) float64 { return float64(h.values[k] - f.Mean) }))
-		clear(u.x)
+	u.bias, err = u.folder.FoldIn(u.rows, h.values, u.x)
+	if errors.Is(err, als.ErrNoKnownMovies) {
+		return nil
 	}
+	return err
 }
 
 // predict predicts as would be served: clamped to the scale.
 func (u *userFolder) predict(movie int64) float32 {
-	f := u.live.f
-	value := float64(f.Mean) + float64(u.bias)
-	if row, known := u.live.rows[movie]; known {
-		value += float64(f.MovieBias[row])
-		for c, y := range f.MovieFactors[int(row)*f.Rank:][:f.Rank] {
-			value += float64(u.x[c]) * float64(y)
-		}
+	f, row := u.live.f, int(u.live.row(movie))
+	value := float64(f.Mean) + float64(u.bias) + float64(f.MovieBias[row])
+	for c, y := range f.MovieFactors[row*f.Rank:][:f.Rank] {
+		value += float64(u.x[c]) * float64(y)
 	}
 	return model.MovieLensScale.Clamp(float32(value))
 }
@@ -87,13 +106,9 @@ func (r *replayRun) foldMovies(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f, rank := r.live.f, r.live.f.Rank
-	next := *f
-	n := r.live.trained + len(movies)
-	next.Movies = slices.Concat(f.Movies[:r.live.trained], movies)
-	next.MovieBias = slices.Grow(slices.Clone(f.MovieBias[:r.live.trained]), len(movies))[:n]
-	next.MovieFactors = slices.Grow(slices.Clone(f.MovieFactors[:r.live.trained*rank]), len(movies)*rank)[:n*rank]
-	next.MovieCounts = slices.Grow(slices.Clone(f.MovieCounts[:r.live.trained]), len(movies))[:n]
+	live := newLiveFactors(r.live.f, r.live.trained, movies)
+	f, rank := live.f, live.f.Rank
+	errs := make([]error, len(movies))
 	sideRows := rowsOf(side.Movies)
 	err = inParallel(ctx, r.Parameters.Threads, len(movies), func() func(int) {
 		folder := als.NewFolder(side)
@@ -107,16 +122,16 @@ func (r *replayRun) foldMovies(ctx context.Context) error {
 				rows = append(rows, sideRows[user])
 				values = append(values, h.values[at])
 			}
-			row := r.live.trained + k
-			next.MovieBias[row], _ = folder.FoldIn(rows, values, next.MovieFactors[row*rank:][:rank]) // there are raters
-			next.MovieCounts[row] = int32(len(rows))
+			row := live.trained + k
+			f.MovieBias[row], errs[k] = folder.FoldIn(rows, values, f.MovieFactors[row*rank:][:rank])
+			f.MovieCounts[row] = int32(len(rows))
 		}
 	})
-	if err != nil {
-		return err
+	if err = errors.Join(append(errs, err)...); err != nil {
+		return fmt.Errorf("folding movies in: %w", err)
 	}
 	r.result.FoldedMovies += len(movies)
-	r.live = &liveFactors{f: &next, rows: rowsOf(next.Movies), trained: r.live.trained}
+	r.live = live
 	return nil
 }
 
@@ -154,15 +169,16 @@ func (r *replayRun) foldRaters(ctx context.Context, raters map[int64][]int64) (*
 		Rank: f.Rank, Mean: f.Mean, Lambda: f.Lambda, Nu: f.Nu, Movies: users,
 		MovieBias: make([]float32, len(users)), MovieFactors: make([]float32, len(users)*f.Rank), MovieCounts: make([]int32, len(users)),
 	}
+	errs := make([]error, len(users))
 	err := inParallel(ctx, r.Parameters.Threads, len(users), func() func(int) {
 		folder := newUserFolder(r.live)
 		return func(k int) {
-			folder.fold(r.histories[users[k]])
+			errs[k] = folder.fold(r.histories[users[k]])
 			side.MovieBias[k] = folder.bias
 			copy(side.MovieFactors[k*f.Rank:], folder.x)
 			side.MovieCounts[k] = int32(len(folder.rows))
 		}
 	})
 	r.result.FoldedUsers += len(users)
-	return side, err
+	return side, errors.Join(append(errs, err)...)
 }
