@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -29,6 +30,7 @@ type Result struct {
 	Ranking         Ranking        `json:"ranking"`   // as served: by the head that ranks with its share of the rating
 	RankingByRating Ranking        `json:"ranking_by_rating"`
 	Baselines       Baselines      `json:"baselines"`
+	Tuning          *Tuning        `json:"tuning,omitempty"` // how the parameters were chosen, if they were
 	Seconds         Seconds        `json:"seconds"`
 }
 
@@ -122,9 +124,17 @@ func biasOnlyRMSE(ctx context.Context, train *ratings.Matrix, test []ratings.Rat
 	if err != nil {
 		return 0, err
 	}
+	return rmseOf(m, test)
+}
+
+// rmseOf is the error of what would be served.
+func rmseOf(m *model.Model, test []ratings.Rating) (float64, error) {
 	var e RMSE
 	for _, r := range test {
 		e.Add(float64(m.Predict(r.User, r.Movie).Value), float64(r.Value))
 	}
-	return e.Value(), nil
+	if value := e.Value(); !math.IsNaN(value) && !math.IsInf(value, 0) {
+		return value, nil
+	}
+	return 0, fmt.Errorf("test part: %w", ratings.ErrBadRating)
 }

@@ -89,8 +89,13 @@ func TimeSplit(all []ratings.Rating, p float64) (train, test []ratings.Rating) {
 // pair stays where it is, and the test part of a smaller p is within that of a
 // greater one.
 func InTest(seed uint64, p float64, user, movie int64) bool {
+	return pairHash(seed, user, movie) < p
+}
+
+// pairHash is a number from 0 to less than 1.
+func pairHash(seed uint64, user, movie int64) float64 {
 	hash := mix(mix(mix(seed)^uint64(user)) ^ uint64(movie))
-	return float64(hash>>11)/(1<<53) < p
+	return float64(hash>>11) / (1 << 53)
 }
 
 // mix is one step of SplitMix64 (Steele, Lea & Flood 2014).
