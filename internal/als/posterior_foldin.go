@@ -27,11 +27,12 @@ type posteriorFolder struct {
 
 func newPosteriorFolder(f *Factors) *posteriorFolder {
 	dim := f.Rank + 1
-	movies := newJoint(len(f.Movies), f.Rank)
+	rows := len(f.MovieBias)
+	movies := newJoint(rows, f.Rank)
 	movies.set(f.MovieBias, f.MovieFactors)
 	size := movies.stride * movies.stride
-	movies.covariances = kernel.Aligned(len(f.Movies) * size)
-	for i := range f.Movies {
+	movies.covariances = kernel.Aligned(rows * size)
+	for i := range rows {
 		unpackTriangle(movies.covariance(i), f.Posterior.MovieCovariance[i*Triangle(dim):], dim, movies.stride)
 	}
 	precision := mat.NewSymDense(dim, nil)

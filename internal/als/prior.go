@@ -18,7 +18,7 @@ import (
 // Wishart with scale 1 and as many degrees of freedom as there are dimensions.
 const priorWeight = 2
 
-var errNotPositive = errors.New("the precision of a prior is not positive definite")
+var errNotPositive = errors.New("the precision is not positive definite")
 
 // sideMoments are sums over the rows of a side, in float64 over blocks in their
 // order.

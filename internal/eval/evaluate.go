@@ -17,36 +17,60 @@ type Metrics struct {
 	RMSE      float64 // over all pairs, cold ones predicted by what is known, in stars
 	MAE       float64 // mean absolute error over all pairs, in stars
 	RMSEWarm  float64 // over pairs of known users and movies only, in stars; 0 if there are none
-	Ranking   Ranking // of all movies unseen in training, by predicted rating
+
+	// Rankings of all movies unseen in training: as they would be served, and by
+	// predicted rating alone, which is the same for a model without a head that
+	// ranks.
+	Ranking, RankingByRating Ranking
+
+	RMSE90, NDCG90 Interval // of RMSE, and of NDCG@10 as served; see bootstrap
 }
 
 // Evaluate measures f, which was trained on train, on a test part. Predictions
-// are those that would be served: clamped to the scale, and for an unknown user
-// or movie made of the biases that are known. threads 0 means one per CPU; the
-// result does not depend on it.
+// and rankings are those that would be served: predictions clamped to the scale,
+// and for an unknown user or movie made of the biases that are known. threads 0
+// means one per CPU; the result does not depend on it. seed is of the intervals.
 //
 // It returns ratings.ErrNoRatings for an empty test part, an error that wraps
 // ratings.ErrBadRating for a test rating that is not finite, or ctx's error.
-func Evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test []ratings.Rating, scale model.Scale, threads int) (Metrics, error) {
-	metrics, err := measureErrors(f, test, scale)
-	if err != nil {
-		return Metrics{}, err
-	}
-	metrics.Ranking, err = newAudience(f, train, test).byPrediction(ctx, threads)
-	return metrics, err
-}
-
-func measureErrors(f *als.Factors, test []ratings.Rating, scale model.Scale) (Metrics, error) {
-	if len(test) == 0 {
-		return Metrics{}, fmt.Errorf("test part: %w", ratings.ErrNoRatings)
-	}
+func Evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test []ratings.Rating, scale model.Scale, seed uint64, threads int) (Metrics, error) {
 	m, err := model.New(f, scale)
 	if err != nil {
 		return Metrics{}, err
 	}
+	metrics, err := measureErrors(m, test, seed)
+	if err != nil {
+		return Metrics{}, fmt.Errorf("measuring errors: %w", err)
+	}
+	users := newAudience(f, train, test)
+	var ndcg []float64
+	if metrics.Ranking, ndcg, err = users.byModel(ctx, m, threads); err != nil {
+		return Metrics{}, fmt.Errorf("measuring rankings: %w", err)
+	}
+	metrics.NDCG90 = bootstrap(seed, len(ndcg), func(at int) (float64, float64) { return ndcg[at], 1 })
+	metrics.RankingByRating = metrics.Ranking
+	if f.Preference == nil {
+		return metrics, nil
+	}
+	alone := *f
+	alone.Preference = nil
+	if m, err = model.New(&alone, scale); err != nil {
+		return Metrics{}, err
+	}
+	if metrics.RankingByRating, _, err = users.byModel(ctx, m, threads); err != nil {
+		return Metrics{}, fmt.Errorf("measuring rankings by rating: %w", err)
+	}
+	return metrics, nil
+}
+
+func measureErrors(m *model.Model, test []ratings.Rating, seed uint64) (Metrics, error) {
+	if len(test) == 0 {
+		return Metrics{}, fmt.Errorf("test part: %w", ratings.ErrNoRatings)
+	}
 	metrics := Metrics{Pairs: len(test)}
 	var all, warm RMSE
 	absolute := 0.0
+	users := map[int64]*RMSE{}
 	for _, r := range test {
 		actual := float64(r.Value)
 		if math.IsNaN(actual) || math.IsInf(actual, 0) {
@@ -55,6 +79,10 @@ func measureErrors(f *als.Factors, test []ratings.Rating, scale model.Scale) (Me
 		p := m.Predict(r.User, r.Movie)
 		predicted := float64(p.Value)
 		all.Add(predicted, actual)
+		if users[r.User] == nil {
+			users[r.User] = &RMSE{}
+		}
+		users[r.User].Add(predicted, actual)
 		absolute += math.Abs(predicted - actual)
 		if p.ColdUser || p.ColdMovie {
 			metrics.ColdPairs++
@@ -64,5 +92,6 @@ func measureErrors(f *als.Factors, test []ratings.Rating, scale model.Scale) (Me
 	}
 	metrics.RMSE, metrics.RMSEWarm = all.Value(), warm.Value()
 	metrics.MAE = absolute / float64(len(test))
+	metrics.RMSE90 = intervalOfRMSE(seed, users)
 	return metrics, nil
 }

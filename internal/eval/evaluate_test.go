@@ -57,7 +57,7 @@ func TestErrorsAreOfWhatWouldBeServed(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := eval.Evaluate(t.Context(), f, train, c.test, model.MovieLensScale, 1)
+			got, err := eval.Evaluate(t.Context(), f, train, c.test, model.MovieLensScale, 42, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +98,7 @@ func TestRankingsAreOfAllUnseenMovies(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			for _, threads := range []int{0, 1, 5} {
-				got, err := eval.Evaluate(t.Context(), f, train, c.test, model.MovieLensScale, threads)
+				got, err := eval.Evaluate(t.Context(), f, train, c.test, model.MovieLensScale, 42, threads)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -133,10 +133,62 @@ func TestRunMeasuresModelAndBaselines(t *testing.T) {
 
 func TestResultHasTheAgreedNames(t *testing.T) {
 	got, err := json.Marshal(eval.Result{Algorithm: "als"})
-	want := `{"algorithm":"als","train_ratings":0,"test_ratings":0,"cold_pairs":0,"rmse":0,"mae":0,"rmse_warm":0,"ndcg10":0,"recall20":0,` +
-		`"baselines":{"global_mean":{"rmse":0},"bias_only":{"rmse":0},"popularity":{"ndcg10":0,"recall20":0}},"seconds":{"read":0,"train":0,"evaluate":0}}`
+	interval := `{"low":0,"high":0}`
+	ranking := `{"ndcg10":0,"ndcg100":0,"precision10":0,"recall20":0,"map100":0,"coverage10":0,"novelty10":0,"users":0}`
+	want := `{"algorithm":"als","parameters":{"algorithm":"","rank":0,"lambda":0,"nu":0,"iterations":0,"seed":0},` +
+		`"train_ratings":0,"test_ratings":0,"cold_pairs":0,"rmse":0,"rmse_90":` + interval + `,"mae":0,"rmse_warm":0,` +
+		`"ndcg10":0,"ndcg10_90":` + interval + `,"recall20":0,"ranking":` + ranking + `,"ranking_by_rating":` + ranking + `,` +
+		`"baselines":{"global_mean":{"rmse":0},"bias_only":{"rmse":0},"popularity":` + ranking + `},"seconds":{"read":0,"train":0,"evaluate":0}}`
 	if err != nil || string(got) != want {
-		t.Errorf("got %s, %v", got, err)
+		t.Errorf("got  %s, %v\nwant %s", got, err, want)
+	}
+}
+
+// TestTheServedRankingIsOfTheHead: user 1's head prefers 40, then 30, and the
+// share of the rating, with scores 0.5, 0.5 and 1.5, prefers 50.
+func TestTheServedRankingIsOfTheHead(t *testing.T) {
+	f, train := small(t)
+	test := []ratings.Rating{{User: 1, Movie: 40, Value: 5}}
+	second, third := 1/math.Log2(3), 0.5
+	for _, c := range []struct{ beta, served, byRating float64 }{
+		{0, 1, third},      // 40 at 2, 30 at 1, 50 at 0
+		{1.5, 1, third},    // 40 at 2.75, 50 at 2.25, 30 at 1.75
+		{3, second, third}, // 50 at 4.5, 40 at 3.5, 30 at 2.5
+	} {
+		f.Preference = &als.Preference{Rank: 1, UserFactors: []float32{1, 0}, MovieFactors: []float32{0, 0, 1, 2, 0}, Alpha: 1, Lambda: 1, Beta: c.beta}
+		got, err := eval.Evaluate(t.Context(), f, train, test, model.MovieLensScale, 42, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !near(got.Ranking.NDCG10, c.served) || !near(got.RankingByRating.NDCG10, c.byRating) {
+			t.Errorf("β %v: NDCG@10 %v as served, %v by rating; want %v, %v", c.beta, got.Ranking.NDCG10, got.RankingByRating.NDCG10, c.served, c.byRating)
+		}
+	}
+}
+
+// TestCoverageAndNoveltyByHand: user 1's list is 50, 30, 40, user 2's 10, 20:
+// all five movies. Every movie has one of the two users: 1 bit.
+func TestCoverageAndNoveltyByHand(t *testing.T) {
+	f, train := small(t)
+	both := []ratings.Rating{{User: 1, Movie: 50, Value: 5}, {User: 2, Movie: 10, Value: 5}}
+	for _, c := range []struct {
+		test     []ratings.Rating
+		coverage float64
+		novelty  float64
+		counts   []int32
+	}{
+		{both, 1, 1, []int32{1, 1, 1, 1, 1}},
+		{both[:1], 0.6, 1, []int32{1, 1, 1, 1, 1}},
+		{both[1:], 0.4, 0.5, []int32{1, 2, 1, 1, 1}},
+	} {
+		f.MovieCounts = c.counts
+		got, err := eval.Evaluate(t.Context(), f, train, c.test, model.MovieLensScale, 42, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := got.Ranking; !near(r.Coverage10, c.coverage) || !near(r.Novelty10, c.novelty) {
+			t.Errorf("coverage %v, novelty %v; want %v, %v", r.Coverage10, r.Novelty10, c.coverage, c.novelty)
+		}
 	}
 }
 
@@ -209,6 +261,9 @@ func TestBiasedALSBeatsItsBaselinesOnMovieLens(t *testing.T) {
 	// are .863 to .870 (LensKit, Surprise), and splits differ by about .005.
 	if bias := got.Baselines.BiasOnly.RMSE; bias > 0.875 {
 		t.Errorf("bias-only RMSE %.4f, want at most 0.875", bias)
+	}
+	if got.NDCG10 < 0.25 || got.Recall20 < 0.27 {
+		t.Errorf("NDCG@10 %.4f, recall@20 %.4f; want at least .25 and .27", got.NDCG10, got.Recall20)
 	}
 	if p := got.Baselines.Popularity; p.NDCG10 < 0.14 || p.Recall20 < 0.13 {
 		t.Errorf("popularity is %+v, want about .16 and .15", p)

@@ -4,26 +4,31 @@ import (
 	"cmp"
 	"context"
 	"math"
-	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
+	"github.com/recsys-benthos/recsys-benthos/internal/model"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
 const (
-	relevantStars = 4  // a test rating of at least so many stars is a hit
-	ndcgDepth     = 10 // of NDCG@10
-	recallDepth   = 20 // of recall@20
+	relevantStars = 4   // a test rating of at least so many stars is a hit
+	topDepth      = 10  // of NDCG@10, precision@10, coverage and novelty
+	recallDepth   = 20  // of recall@20
+	listDepth     = 100 // of NDCG@100 and MAP@100
 )
 
 // Ranking is the quality of rankings, averaged over users.
 type Ranking struct {
-	NDCG10   float64 // normalized discounted cumulative gain of the first 10, binary relevance
-	Recall20 float64 // share of the relevant movies among the first 20
-	Users    int     // users with relevant test ratings; the others are left out
+	NDCG10      float64 `json:"ndcg10"`      // normalized discounted cumulative gain of the first 10, binary relevance
+	NDCG100     float64 `json:"ndcg100"`     // the same of the first 100
+	Precision10 float64 `json:"precision10"` // share of relevant movies among the first 10
+	Recall20    float64 `json:"recall20"`    // share of the relevant movies that is among the first 20
+	MAP100      float64 `json:"map100"`      // mean average precision of the first 100, see quality
+	Coverage10  float64 `json:"coverage10"`  // share of all movies that is among some user's first 10
+	Novelty10   float64 `json:"novelty10"`   // mean of −log2(share of users who rated it) over the first 10, in bits
+	Users       int     `json:"users"`       // users with relevant test ratings; the others are left out
 }
 
 // audience is the users whose rankings are measured.
@@ -33,7 +38,7 @@ type audience struct {
 }
 
 type rankedUser struct {
-	row      int     // in the model, or -1
+	id       int64
 	seen     []int32 // movie rows rated in training, ascending
 	relevant []int32 // movie rows among the candidates, ascending
 	count    int     // relevant movies in all, also those the model does not know
@@ -55,9 +60,8 @@ func newAudience(f *als.Factors, train *ratings.Matrix, test []ratings.Rating) *
 	}
 	a := &audience{f: f}
 	for _, id := range sortedKeys(relevant) {
-		user := rankedUser{row: -1}
+		user := rankedUser{id: id}
 		if row, known := train.UserRow(id); known {
-			user.row = row
 			user.seen, _ = train.User(row)
 		}
 		for _, movie := range sortedKeys(relevant[id]) {
@@ -86,13 +90,14 @@ func sortedKeys[V any](of map[int64]V) []int64 {
 	return keys
 }
 
-// byPrediction measures rankings by predicted rating.
-func (a *audience) byPrediction(ctx context.Context, threads int) (Ranking, error) {
+// byModel measures rankings by the scores with which m ranks, see
+// model.RankingScores. It also returns NDCG@10 of every user.
+func (a *audience) byModel(ctx context.Context, m *model.Model, threads int) (Ranking, []float64, error) {
 	return a.measure(ctx, threads, func() func(rankedUser) []int32 {
-		top := newTopMovies(recallDepth)
+		top := newTopMovies(listDepth)
 		scores := make([]float32, len(a.f.Movies))
 		return func(user rankedUser) []int32 {
-			scoreMovies(a.f, user.row, scores)
+			m.RankingScores(user.id, scores)
 			seen := user.seen
 			top.reset()
 			for i, score := range scores {
@@ -117,7 +122,7 @@ func (a *audience) byPopularity(ctx context.Context, threads int) (Ranking, erro
 	slices.SortFunc(order, func(i, j int32) int {
 		return cmp.Or(cmp.Compare(counts[j], counts[i]), cmp.Compare(i, j))
 	})
-	return a.measure(ctx, threads, func() func(rankedUser) []int32 {
+	ranking, _, err := a.measure(ctx, threads, func() func(rankedUser) []int32 {
 		var list []int32
 		return func(user rankedUser) []int32 {
 			list = list[:0]
@@ -125,87 +130,117 @@ func (a *audience) byPopularity(ctx context.Context, threads int) (Ranking, erro
 				if _, seen := slices.BinarySearch(user.seen, i); !seen {
 					list = append(list, i)
 				}
-				if len(list) == recallDepth {
+				if len(list) == listDepth {
 					break
 				}
 			}
 			return list
 		}
 	})
+	return ranking, err
 }
 
-// measure averages over users the quality of the lists that rankers make; each
-// goroutine makes one ranker for itself. Averages are taken in the order of
-// users, so they do not depend on threads.
-func (a *audience) measure(ctx context.Context, threads int, newRanker func() func(rankedUser) []int32) (Ranking, error) {
-	ndcg, recall := make([]float64, len(a.users)), make([]float64, len(a.users))
-	var next atomic.Int64
-	var group sync.WaitGroup
-	for range min(threadCount(threads), len(a.users)) {
-		group.Go(func() {
-			ranker := newRanker()
-			for ctx.Err() == nil {
-				k := int(next.Add(1)) - 1
-				if k >= len(a.users) {
-					return
-				}
-				ndcg[k], recall[k] = quality(ranker(a.users[k]), a.users[k].relevant, a.users[k].count)
+// measure averages over users the quality of the lists that rankers make, and
+// returns NDCG@10 of every user too; each goroutine makes one ranker for itself.
+// Averages are taken in the order of users, so they do not depend on threads.
+func (a *audience) measure(ctx context.Context, threads int, newRanker func() func(rankedUser) []int32) (Ranking, []float64, error) {
+	of := make([]listQuality, len(a.users))
+	information := a.selfInformation()
+	listed := make([]atomic.Bool, len(a.f.Movies))
+	err := inParallel(ctx, threads, len(a.users), func() func(int) {
+		ranker := newRanker()
+		return func(k int) {
+			list := ranker(a.users[k])
+			of[k] = quality(list, a.users[k].relevant, a.users[k].count)
+			top := list[:min(len(list), topDepth)]
+			for _, movie := range top {
+				of[k].novelty += information[movie] / float64(len(top))
+				listed[movie].Store(true)
 			}
-		})
+		}
+	})
+	if err != nil {
+		return Ranking{}, nil, err
 	}
-	group.Wait()
-	return Ranking{NDCG10: mean(ndcg), Recall20: mean(recall), Users: len(a.users)}, ctx.Err()
+	ndcg := make([]float64, len(of))
+	for k := range of {
+		ndcg[k] = of[k].ndcg10
+	}
+	return a.average(of, listed), ndcg, nil
 }
 
-// quality returns NDCG@10 and recall@20 of a list of movies, best first:
+// selfInformation is −log2 of the share of the users who rated each movie in
+// training, in bits (Zhou et al. 2010, "Solving the apparent diversity-accuracy
+// dilemma of recommender systems").
+func (a *audience) selfInformation() []float64 {
+	information := make([]float64, len(a.f.Movies))
+	for i, count := range a.f.MovieCounts {
+		information[i] = math.Log2(float64(len(a.f.Users)) / float64(max(count, 1)))
+	}
+	return information
+}
+
+func (a *audience) average(of []listQuality, listed []atomic.Bool) Ranking {
+	r := Ranking{Users: len(of)}
+	if len(of) == 0 {
+		return r
+	}
+	for k := range of {
+		r.NDCG10 += of[k].ndcg10
+		r.NDCG100 += of[k].ndcg100
+		r.Precision10 += of[k].precision10
+		r.Recall20 += of[k].recall20
+		r.MAP100 += of[k].averagePrecision
+		r.Novelty10 += of[k].novelty
+	}
+	for _, sum := range []*float64{&r.NDCG10, &r.NDCG100, &r.Precision10, &r.Recall20, &r.MAP100, &r.Novelty10} {
+		*sum /= float64(len(of))
+	}
+	for i := range listed {
+		if listed[i].Load() {
+			r.Coverage10 += 1 / float64(len(listed))
+		}
+	}
+	return r
+}
+
+// listQuality is the quality of one user's list.
+type listQuality struct {
+	ndcg10, ndcg100, precision10, recall20, averagePrecision, novelty float64
+}
+
+// quality measures a list of movies, best first, all but its novelty. With rel_k
+// 1 where the movie in place k, from 1, is relevant and 0 elsewhere,
 //
-//	DCG = Σ rel_k / log2(k + 1), k from 1;   NDCG = DCG / (DCG of the best possible list)
+//	DCG@n = Σ_k≤n rel_k / log2(k + 1)           NDCG@n = DCG@n / (DCG@n of the best possible list)
+//	precision@n = Σ_k≤n rel_k / n               recall@n = Σ_k≤n rel_k / count
+//	average precision = Σ_k≤100 rel_k·precision@k / min(count, 100)
 //
-// relevant are the movies that count, ascending, of count in all.
-func quality(list, relevant []int32, count int) (ndcg, recall float64) {
-	gain, best, hits := 0.0, 0.0, 0
-	for k := range ndcgDepth {
+// relevant are the movies that count, ascending, of count ≥ 1 in all.
+func quality(list, relevant []int32, count int) (q listQuality) {
+	hits, gain, best := 0.0, 0.0, 0.0
+	for k := range listDepth {
+		discount := 1 / math.Log2(float64(k+2))
 		if k < count {
-			best += 1 / math.Log2(float64(k+2))
+			best += discount
+		}
+		if k < len(list) {
+			if _, hit := slices.BinarySearch(relevant, list[k]); hit {
+				hits++
+				gain += discount
+				q.averagePrecision += hits / float64(k+1) / float64(min(count, listDepth))
+			}
+		}
+		switch k + 1 {
+		case topDepth:
+			q.ndcg10, q.precision10 = gain/best, hits/topDepth
+		case recallDepth:
+			q.recall20 = hits / float64(count)
+		case listDepth:
+			q.ndcg100 = gain / best
 		}
 	}
-	for k, movie := range list[:min(len(list), recallDepth)] {
-		if _, hit := slices.BinarySearch(relevant, movie); !hit {
-			continue
-		}
-		hits++
-		if k < ndcgDepth {
-			gain += 1 / math.Log2(float64(k+2))
-		}
-	}
-	return gain / best, float64(hits) / float64(count)
-}
-
-// scoreMovies writes b_i + x_u·y_i of every movie: what orders one user's
-// movies as the prediction does. User -1, whom the model does not know, has no
-// factors.
-func scoreMovies(f *als.Factors, user int, scores []float32) {
-	copy(scores, f.MovieBias)
-	if user < 0 || f.Rank == 0 {
-		return
-	}
-	x := f.UserFactors[user*f.Rank:][:f.Rank]
-	for i := range scores {
-		y := f.MovieFactors[i*f.Rank:][:len(x)]
-		var s0, s1, s2, s3 float32
-		k := 0
-		for ; k+4 <= len(x); k += 4 {
-			a, b := x[k:k+4:k+4], y[k:k+4:k+4]
-			s0 += a[0] * b[0]
-			s1 += a[1] * b[1]
-			s2 += a[2] * b[2]
-			s3 += a[3] * b[3]
-		}
-		for ; k < len(x); k++ {
-			s0 += x[k] * y[k]
-		}
-		scores[i] += (s0 + s1) + (s2 + s3)
-	}
+	return q
 }
 
 // topMovies keeps the best of the movies that are offered in ascending order of
@@ -238,22 +273,4 @@ func (t *topMovies) offer(movie int32, score float32) {
 	if len(t.scores) > t.depth {
 		t.movies, t.scores = t.movies[:t.depth], t.scores[:t.depth]
 	}
-}
-
-func mean(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sum := 0.0
-	for _, value := range values {
-		sum += value
-	}
-	return sum / float64(len(values))
-}
-
-func threadCount(threads int) int {
-	if threads == 0 {
-		return runtime.GOMAXPROCS(0)
-	}
-	return threads
 }

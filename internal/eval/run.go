@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -10,38 +11,39 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
-// Result is an evaluation with its baselines, as `eval --json` prints it.
-// Errors are in stars; times are in seconds.
+// Result is an evaluation with its baselines, as `eval --json` prints it: names
+// of fields stay as they are, new ones may come. Errors are in stars; times are
+// in seconds; rankings are of all movies unseen in training.
 type Result struct {
-	Algorithm    string    `json:"algorithm"`
-	TrainRatings int       `json:"train_ratings"` // pairs
-	TestRatings  int       `json:"test_ratings"`
-	ColdPairs    int       `json:"cold_pairs"` // test ratings of a user or a movie unknown in training
-	RMSE         float64   `json:"rmse"`       // over all test ratings
-	MAE          float64   `json:"mae"`
-	RMSEWarm     float64   `json:"rmse_warm"` // over test ratings that are not cold
-	NDCG10       float64   `json:"ndcg10"`
-	Recall20     float64   `json:"recall20"`
-	Baselines    Baselines `json:"baselines"`
-	Seconds      Seconds   `json:"seconds"`
+	Algorithm       string         `json:"algorithm"`
+	Parameters      als.Parameters `json:"parameters"`
+	TrainRatings    int            `json:"train_ratings"` // pairs
+	TestRatings     int            `json:"test_ratings"`
+	ColdPairs       int            `json:"cold_pairs"` // test ratings of a user or a movie unknown in training
+	RMSE            float64        `json:"rmse"`       // over all test ratings
+	RMSE90          Interval       `json:"rmse_90"`    // 90 % bootstrap interval over users
+	MAE             float64        `json:"mae"`
+	RMSEWarm        float64        `json:"rmse_warm"` // over test ratings that are not cold
+	NDCG10          float64        `json:"ndcg10"`    // as in ranking
+	NDCG90          Interval       `json:"ndcg10_90"` // 90 % bootstrap interval over users
+	Recall20        float64        `json:"recall20"`  // as in ranking
+	Ranking         Ranking        `json:"ranking"`   // as served: by the head that ranks with its share of the rating
+	RankingByRating Ranking        `json:"ranking_by_rating"`
+	Baselines       Baselines      `json:"baselines"`
+	Tuning          *Tuning        `json:"tuning,omitempty"` // how the parameters were chosen, if they were
+	Seconds         Seconds        `json:"seconds"`
 }
 
 // Baselines are what a model has to beat on the same test part.
 type Baselines struct {
-	GlobalMean ErrorBaseline   `json:"global_mean"` // μ for every pair
-	BiasOnly   ErrorBaseline   `json:"bias_only"`   // als.BiasOnly with the same λ and ν
-	Popularity RankingBaseline `json:"popularity"`  // movies by number of training ratings
+	GlobalMean ErrorBaseline `json:"global_mean"` // μ for every pair
+	BiasOnly   ErrorBaseline `json:"bias_only"`   // als.BiasOnly with the same λ and ν
+	Popularity Ranking       `json:"popularity"`  // movies by number of training ratings
 }
 
 // ErrorBaseline is a baseline for predicted ratings.
 type ErrorBaseline struct {
 	RMSE float64 `json:"rmse"`
-}
-
-// RankingBaseline is a baseline for rankings.
-type RankingBaseline struct {
-	NDCG10   float64 `json:"ndcg10"`
-	Recall20 float64 `json:"recall20"`
 }
 
 // Seconds is the time that each part took. Run leaves Read to whoever read the
@@ -76,7 +78,6 @@ func Run(ctx context.Context, train, test []ratings.Rating, p als.Parameters, pr
 	}
 	trained := time.Now()
 	result, err := evaluate(ctx, f, matrix, test, p)
-	result.Algorithm = p.Algorithm
 	result.Seconds = Seconds{Train: trained.Sub(began).Seconds(), Evaluate: time.Since(trained).Seconds()}
 	return result, err
 }
@@ -84,24 +85,15 @@ func Run(ctx context.Context, train, test []ratings.Rating, p als.Parameters, pr
 // evaluate measures a model and the baselines.
 func evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test []ratings.Rating, p als.Parameters) (Result, error) {
 	scale := model.MovieLensScale
-	metrics, err := measureErrors(f, test, scale)
+	metrics, err := Evaluate(ctx, f, train, test, scale, p.Seed, p.Threads)
 	if err != nil {
-		return Result{}, fmt.Errorf("measuring errors: %w", err)
+		return Result{}, err
 	}
-	users := newAudience(f, train, test)
-	ranking, err := users.byPrediction(ctx, p.Threads)
-	if err != nil {
-		return Result{}, fmt.Errorf("measuring rankings: %w", err)
-	}
-	popular, err := users.byPopularity(ctx, p.Threads)
+	popular, err := newAudience(f, train, test).byPopularity(ctx, p.Threads)
 	if err != nil {
 		return Result{}, fmt.Errorf("measuring popularity: %w", err)
 	}
-	biases, err := als.BiasOnly(ctx, train, p.Lambda, p.Nu, biasSweeps)
-	if err != nil {
-		return Result{}, fmt.Errorf("learning the bias-only baseline: %w", err)
-	}
-	biasMetrics, err := measureErrors(biases, test, scale)
+	biasRMSE, err := biasOnlyRMSE(ctx, train, test, p)
 	if err != nil {
 		return Result{}, fmt.Errorf("measuring the bias-only baseline: %w", err)
 	}
@@ -110,13 +102,39 @@ func evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test [
 		global.Add(float64(scale.Clamp(f.Mean)), float64(r.Value))
 	}
 	return Result{
+		Algorithm: p.Algorithm, Parameters: p,
 		TrainRatings: train.Len(), TestRatings: metrics.Pairs, ColdPairs: metrics.ColdPairs,
-		RMSE: metrics.RMSE, MAE: metrics.MAE, RMSEWarm: metrics.RMSEWarm,
-		NDCG10: ranking.NDCG10, Recall20: ranking.Recall20,
+		RMSE: metrics.RMSE, RMSE90: metrics.RMSE90, MAE: metrics.MAE, RMSEWarm: metrics.RMSEWarm,
+		NDCG10: metrics.Ranking.NDCG10, NDCG90: metrics.NDCG90, Recall20: metrics.Ranking.Recall20,
+		Ranking: metrics.Ranking, RankingByRating: metrics.RankingByRating,
 		Baselines: Baselines{
 			GlobalMean: ErrorBaseline{RMSE: global.Value()},
-			BiasOnly:   ErrorBaseline{RMSE: biasMetrics.RMSE},
-			Popularity: RankingBaseline{NDCG10: popular.NDCG10, Recall20: popular.Recall20},
+			BiasOnly:   ErrorBaseline{RMSE: biasRMSE},
+			Popularity: popular,
 		},
 	}, nil
+}
+
+func biasOnlyRMSE(ctx context.Context, train *ratings.Matrix, test []ratings.Rating, p als.Parameters) (float64, error) {
+	biases, err := als.BiasOnly(ctx, train, p.Lambda, p.Nu, biasSweeps)
+	if err != nil {
+		return 0, err
+	}
+	m, err := model.New(biases, model.MovieLensScale)
+	if err != nil {
+		return 0, err
+	}
+	return rmseOf(m, test)
+}
+
+// rmseOf is the error of what would be served.
+func rmseOf(m *model.Model, test []ratings.Rating) (float64, error) {
+	var e RMSE
+	for _, r := range test {
+		e.Add(float64(m.Predict(r.User, r.Movie).Value), float64(r.Value))
+	}
+	if value := e.Value(); !math.IsNaN(value) && !math.IsInf(value, 0) {
+		return value, nil
+	}
+	return 0, fmt.Errorf("test part: %w", ratings.ErrBadRating)
 }

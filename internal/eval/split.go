@@ -12,38 +12,50 @@ import (
 )
 
 // ErrBadSplit says that a split is not written as ParseSplit reads it.
-var ErrBadSplit = errors.New(`a split is "random:P" or "time:P" with 0 < P < 1, such as random:0.2`)
+var ErrBadSplit = errors.New(`a split is "random:P", "numpy:P" or "time:P" with 0 < P < 1, such as random:0.2`)
+
+// Way is how ratings are parted.
+type Way string
+
+// Ways to part ratings.
+const (
+	Random Way = "random" // see RandomSplit
+	Numpy  Way = "numpy"  // see NumpySplit
+	ByTime Way = "time"   // see TimeSplit
+)
 
 // Split says how ratings are parted.
 type Split struct {
-	ByTime bool    // the newest part is the test part; otherwise a random part is
-	Part   float64 // the share of the test part, between 0 and 1
+	Way  Way
+	Part float64 // the share of the test part, between 0 and 1
 }
 
-// ParseSplit reads "random:0.2" or "time:0.2". Its error wraps ErrBadSplit.
+// ParseSplit reads "random:0.2", "numpy:0.2" or "time:0.2". Its error wraps
+// ErrBadSplit.
 func ParseSplit(text string) (Split, error) {
-	way, number, _ := strings.Cut(text, ":")
+	name, number, _ := strings.Cut(text, ":")
+	way := Way(name)
 	part, err := strconv.ParseFloat(number, 64)
-	if err != nil || !(part > 0 && part < 1) || way != "random" && way != "time" {
+	if err != nil || !(part > 0 && part < 1) || !slices.Contains([]Way{Random, Numpy, ByTime}, way) {
 		return Split{}, fmt.Errorf("split %q: %w", text, ErrBadSplit)
 	}
-	return Split{ByTime: way == "time", Part: part}, nil
+	return Split{Way: way, Part: part}, nil
 }
 
 // String is what ParseSplit reads.
-func (s Split) String() string {
-	way := "random"
-	if s.ByTime {
-		way = "time"
-	}
-	return way + ":" + strconv.FormatFloat(s.Part, 'g', -1, 64)
-}
+func (s Split) String() string { return string(s.Way) + ":" + strconv.FormatFloat(s.Part, 'g', -1, 64) }
 
-// Apply parts the ratings, which it leaves as they are; seed is of the random
-// split only.
+// Seeded reports whether another seed makes another split.
+func (s Split) Seeded() bool { return s.Way != ByTime }
+
+// Apply parts the ratings, which it leaves as they are. The split by time has no
+// use for the seed.
 func (s Split) Apply(all []ratings.Rating, seed uint64) (train, test []ratings.Rating) {
-	if s.ByTime {
+	switch s.Way {
+	case ByTime:
 		return TimeSplit(all, s.Part)
+	case Numpy:
+		return NumpySplit(all, s.Part, seed)
 	}
 	return RandomSplit(all, s.Part, seed)
 }
@@ -77,8 +89,13 @@ func TimeSplit(all []ratings.Rating, p float64) (train, test []ratings.Rating) {
 // pair stays where it is, and the test part of a smaller p is within that of a
 // greater one.
 func InTest(seed uint64, p float64, user, movie int64) bool {
+	return pairHash(seed, user, movie) < p
+}
+
+// pairHash is a number from 0 to less than 1.
+func pairHash(seed uint64, user, movie int64) float64 {
 	hash := mix(mix(mix(seed)^uint64(user)) ^ uint64(movie))
-	return float64(hash>>11)/(1<<53) < p
+	return float64(hash>>11) / (1 << 53)
 }
 
 // mix is one step of SplitMix64 (Steele, Lea & Flood 2014).

@@ -75,7 +75,9 @@ func TestSplitsAreWrittenAsTheyAreRead(t *testing.T) {
 		text string
 		want eval.Split
 	}{
-		{"random:0.2", eval.Split{Part: 0.2}}, {"time:0.05", eval.Split{ByTime: true, Part: 0.05}},
+		{"random:0.2", eval.Split{Way: eval.Random, Part: 0.2}},
+		{"numpy:0.2", eval.Split{Way: eval.Numpy, Part: 0.2}},
+		{"time:0.05", eval.Split{Way: eval.ByTime, Part: 0.05}},
 	} {
 		got, err := eval.ParseSplit(c.text)
 		if err != nil || got != c.want || got.String() != c.text {
@@ -92,11 +94,15 @@ func TestSplitsAreWrittenAsTheyAreRead(t *testing.T) {
 func TestSplitAppliesWhatItSays(t *testing.T) {
 	all := recsystest.Ratings(10, 10, 0.5, 1)
 	_, want := eval.RandomSplit(all, 0.3, 5)
-	if _, got := (eval.Split{Part: 0.3}).Apply(all, 5); !slices.Equal(got, want) {
+	if _, got := (eval.Split{Way: eval.Random, Part: 0.3}).Apply(all, 5); !slices.Equal(got, want) {
 		t.Error("the random split is not RandomSplit")
 	}
+	_, want = eval.NumpySplit(all, 0.3, 5)
+	if _, got := (eval.Split{Way: eval.Numpy, Part: 0.3}).Apply(all, 5); !slices.Equal(got, want) {
+		t.Error("NumPy's split is not NumpySplit")
+	}
 	_, want = eval.TimeSplit(all, 0.3)
-	if _, got := (eval.Split{ByTime: true, Part: 0.3}).Apply(all, 5); !slices.Equal(got, want) {
+	if _, got := (eval.Split{Way: eval.ByTime, Part: 0.3}).Apply(all, 5); !slices.Equal(got, want) {
 		t.Error("the time split is not TimeSplit")
 	}
 }

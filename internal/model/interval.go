@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
 	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 )
@@ -60,40 +58,15 @@ func newPrior(f *als.Factors) (*prior, error) {
 	if f.Posterior == nil {
 		return nil, nil
 	}
-	user, err := invert(f.Posterior.UserPrecision, f.Rank+1)
+	user, err := als.InvertTriangle(f.Posterior.UserPrecision, f.Rank+1)
 	if err != nil {
 		return nil, fmt.Errorf("prior of users: %w", err)
 	}
-	movie, err := invert(f.Posterior.MoviePrecision, f.Rank+1)
+	movie, err := als.InvertTriangle(f.Posterior.MoviePrecision, f.Rank+1)
 	if err != nil {
 		return nil, fmt.Errorf("prior of movies: %w", err)
 	}
 	return &prior{user: user, movie: movie, zeros: make([]float32, f.Rank)}, nil
-}
-
-func invert(packed []float32, dim int) ([]float32, error) {
-	precision, inverse := mat.NewSymDense(dim, nil), mat.NewSymDense(dim, nil)
-	k := 0
-	for a := range dim {
-		for b := range a + 1 {
-			precision.SetSym(a, b, float64(packed[k]))
-			k++
-		}
-	}
-	var decomposition mat.Cholesky
-	if !decomposition.Factorize(precision) {
-		return nil, errors.New("the precision is not positive definite")
-	}
-	if err := decomposition.InverseTo(inverse); err != nil {
-		return nil, err
-	}
-	out := make([]float32, 0, len(packed))
-	for a := range dim {
-		for b := range a + 1 {
-			out = append(out, float32(inverse.At(a, b)))
-		}
-	}
-	return out, nil
 }
 
 // StdDev returns the standard deviation of the rating that user will give movie,

@@ -48,6 +48,19 @@ func (m *Model) TopN(user int64, n int, exclude func(movie int64) bool) []Scored
 	return best.best
 }
 
+// RankingScores writes the scores by which TopN ranks the movies, up to what is
+// the same for all movies of the user, into scores [movies], in the order of
+// Factors().Movies. It panics if the length is another.
+func (m *Model) RankingScores(user int64, scores []float32) {
+	if len(scores) != len(m.factors.Movies) {
+		panic("model: RankingScores: one score a movie is needed")
+	}
+	ranker := m.ranker()
+	scratch := ranker.scratch.Get().(*rankScratch)
+	defer ranker.scratch.Put(scratch)
+	ranker.score(scores, 0, scratch, scratch.set(m.factors, m.row(m.users, user)))
+}
+
 // rankedAtOnce is how many movies are scored before any is looked at.
 const rankedAtOnce = 1024
 
@@ -56,14 +69,7 @@ func (m *Model) rankAll(best *topList, r *ranker, s *rankScratch, known bool) {
 	for from := 0; from < len(m.factors.Movies); from += rankedAtOnce {
 		movies := m.factors.Movies[from:min(from+rankedAtOnce, len(m.factors.Movies))]
 		scores := s.scores[:len(movies)]
-		if known {
-			kernel.Products(scores, r.movies[from*r.stride:], r.stride, s.query)
-			for k, bias := range r.bias[from:][:len(scores)] {
-				scores[k] += bias
-			}
-		} else {
-			copy(scores, r.bias[from:])
-		}
+		r.score(scores, from, s, known)
 		for k, movie := range movies {
 			best.offer(Scored{Movie: movie, Score: scores[k]})
 		}
@@ -176,6 +182,19 @@ func (s *rankScratch) set(f *als.Factors, u int) bool {
 		s.query[head+c] = s.ranker.beta * x
 	}
 	return true
+}
+
+// score writes the scores of the movies from row from on, by the query in s or by
+// bias alone.
+func (r *ranker) score(scores []float32, from int, s *rankScratch, known bool) {
+	if !known {
+		copy(scores, r.bias[from:])
+		return
+	}
+	kernel.Products(scores, r.movies[from*r.stride:], r.stride, s.query)
+	for k, bias := range r.bias[from:][:len(scores)] {
+		scores[k] += bias
+	}
 }
 
 // compareScored orders by descending score, then by ascending movie id.
