@@ -100,6 +100,20 @@ func each(t *testing.T, test func(t *testing.T)) {
 	}
 }
 
+// TestFoldInWithoutFactors: a model of biases alone folds in biases.
+func TestFoldInWithoutFactors(t *testing.T) {
+	m := matrix(t, recsystest.Ratings(20, 30, 0.5, 1))
+	f, err := BiasOnly(t.Context(), m, 2, 0.5, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, values := m.User(3)
+	bias, err := NewFolder(f).FoldIn(rows, values, nil)
+	if want := f.UserBias[3]; err != nil || math.Abs(float64(bias-want)) > 1e-5 {
+		t.Errorf("got bias %v, %v; want %v", bias, err, want)
+	}
+}
+
 func TestFoldInOfNothing(t *testing.T) {
 	f := train(t, matrix(t, recsystest.Ratings(5, 5, 0.5, 1)), Parameters{Algorithm: ALS, Rank: 3, Lambda: 1, Nu: 0.5, Iterations: 1})
 	x := []float32{1, 2, 3}

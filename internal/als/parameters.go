@@ -42,11 +42,11 @@ func DefaultParameters(algorithm string) Parameters {
 	case Implicit:
 		p.Rank, p.Iterations = head.Rank, head.Iterations
 	case Bayes:
-		p.Rank, p.Iterations, p.BurnIn = 31, 120, 20
+		p.Rank, p.Iterations, p.BurnIn = 15, 120, 20 // with the bias 16 dimensions: one vector
 	case Spark: // Spark's own defaults
 		p.Rank, p.Lambda, p.Nu = 10, 0.1, 1
 	case VB:
-		p.Rank, p.Iterations = 31, 20
+		p.Rank, p.Iterations = 15, 10
 	}
 	return p
 }

@@ -148,9 +148,12 @@ func (m sideMoments) sample(src rand.Source) (mean *mat.VecDense, precision *mat
 	return mean, precision, nil
 }
 
-// expected is the mean of the posterior.
-func (m sideMoments) expected() (mean *mat.VecDense, precision *mat.SymDense, err error) {
+// expected is the mean of the posterior, with floor added to the variances.
+func (m sideMoments) expected(floor float64) (mean *mat.VecDense, precision *mat.SymDense, err error) {
 	mean, inverseScale := m.posterior()
+	for a := range mean.Len() {
+		inverseScale.SetSym(a, a, inverseScale.At(a, a)+floor*float64(m.rows+mean.Len()))
+	}
 	var decomposition mat.Cholesky
 	if !factorize(&decomposition, inverseScale) {
 		return nil, nil, errNotPositive

@@ -12,6 +12,15 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
+// What is added to the variances of the learnt priors. Independent normals make
+// rows surer than they are, and priors that are learnt from them shrink with each
+// iteration: with these floors RMSE on a fifth of ml-latest-small is .844 instead
+// of .853. They were chosen on another part than any that is reported.
+const (
+	userFloor  = 0.05
+	movieFloor = 0.005
+)
+
 // trainVB is variational Bayes (Lim & Teh 2007, "Variational Bayesian Approach to
 // Movie Rating Prediction") for the model of trainBayes: rows are independent
 // normals with full covariances, each solved with the others' expectations, and
@@ -48,7 +57,7 @@ type priorOf struct {
 // update is one iteration: movies, users, and the noise. It returns the priors of
 // users and of movies.
 func (b *bayesian) update(ctx context.Context) (priors [2]priorOf, err error) {
-	if priors[1], err = b.expectedPrior(ctx, b.movies); err != nil {
+	if priors[1], err = b.expectedPrior(ctx, b.movies, movieFloor); err != nil {
 		return priors, err
 	}
 	prior := newGaussian(priors[1].mean, priors[1].precision)
@@ -58,7 +67,7 @@ func (b *bayesian) update(ctx context.Context) (priors [2]priorOf, err error) {
 	if err != nil {
 		return priors, err
 	}
-	if priors[0], err = b.expectedPrior(ctx, b.users); err != nil {
+	if priors[0], err = b.expectedPrior(ctx, b.users, userFloor); err != nil {
 		return priors, err
 	}
 	prior = newGaussian(priors[0].mean, priors[0].precision)
@@ -72,12 +81,12 @@ func (b *bayesian) update(ctx context.Context) (priors [2]priorOf, err error) {
 	return priors, nil
 }
 
-func (b *bayesian) expectedPrior(ctx context.Context, of *joint) (priorOf, error) {
+func (b *bayesian) expectedPrior(ctx context.Context, of *joint, floor float64) (priorOf, error) {
 	moments, err := of.moments(ctx, b.threads)
 	if err != nil {
 		return priorOf{}, err
 	}
-	mean, precision, err := moments.expected()
+	mean, precision, err := moments.expected(floor)
 	return priorOf{mean, precision}, err
 }
 

@@ -68,14 +68,14 @@ func Use(name string) error {
 // Gather copies rows of factors [· × stride] one after another into packed
 // [len(rows) × stride].
 func Gather(packed, factors []float32, stride int, rows []int32) {
-	if len(rows) > 0 {
+	if len(rows) > 0 && stride > 0 {
 		chosen.gather(packed[:len(rows)*stride], factors, stride, rows)
 	}
 }
 
 // GatherScaled is Gather with row k multiplied by scale[k].
 func GatherScaled(packed, factors []float32, stride int, rows []int32, scale []float32) {
-	if len(rows) > 0 {
+	if len(rows) > 0 && stride > 0 {
 		chosen.gatherScaled(packed[:len(rows)*stride], factors, stride, rows, scale[:len(rows)])
 	}
 }
@@ -84,7 +84,7 @@ func GatherScaled(packed, factors []float32, stride int, rows []int32, scale []f
 // stride, with P [n × stride] the packed rows. Entries below the diagonal are
 // left with values of no meaning.
 func AddGram(gram []float32, width int, packed []float32, stride, n int) {
-	if n > 0 {
+	if n > 0 && stride > 0 {
 		chosen.addGram(gram[:(stride-1)*width+stride], width, packed[:n*stride], stride, stride, n)
 	}
 }
@@ -92,14 +92,14 @@ func AddGram(gram []float32, width int, packed []float32, stride, n int) {
 // AddCombination adds Σ_k c_k·p_k to v [stride], with p_k the rows of packed
 // [len(c) × stride].
 func AddCombination(v, packed []float32, stride int, c []float32) {
-	if len(c) > 0 {
+	if len(c) > 0 && stride > 0 {
 		chosen.addCombination(v[:stride], packed[:len(c)*stride], stride, c)
 	}
 }
 
 // AddSums is AddCombination that also adds Σ_k p_k to sum [stride].
 func AddSums(sum, v, packed []float32, stride int, c []float32) {
-	if len(c) > 0 {
+	if len(c) > 0 && stride > 0 {
 		chosen.addSums(sum[:stride], v[:stride], packed[:len(c)*stride], stride, c)
 	}
 }
@@ -107,7 +107,10 @@ func AddSums(sum, v, packed []float32, stride int, c []float32) {
 // Products writes p_k·x into out[k], with p_k the first columns of the rows of
 // packed [len(out) × stride], as many as x has, a multiple of Width.
 func Products(out, packed []float32, stride int, x []float32) {
-	if len(out) > 0 {
+	switch {
+	case len(x) == 0:
+		clear(out)
+	case len(out) > 0:
 		chosen.products(out, packed[:(len(out)-1)*stride+len(x)], stride, x)
 	}
 }
