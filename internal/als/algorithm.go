@@ -17,6 +17,10 @@ const (
 	Spark    = "als_spark"    // what Spark's ALS computes, without biases, for comparison
 )
 
+// Default is the algorithm for who does not choose: as fast as ALS or nearly so,
+// more accurate, and it knows how sure it is.
+const Default = VB
+
 // solver learns factors from a matrix that is not empty, with parameters that
 // are valid, as Train says.
 type solver func(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error)

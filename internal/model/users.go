@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/recsys-benthos/recsys-benthos/internal/als"
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
@@ -15,7 +17,8 @@ import (
 //	b_u = Σ (r − μ − b_i − x_u·y_i) / (n + λ·n^ν)
 //
 // which is the user's own optimum of the training objective in b_u (Zhou et al.
-// 2008, with biases as Koren et al. 2009). A user whom the model does not know
+// 2008, with biases as Koren et al. 2009); of a Bayesian model it is the mode of
+// b_u. A user whom the model does not know
 // has x_u = 0, so that a first rating already moves the second prediction.
 //
 // It is safe for concurrent use.
@@ -168,18 +171,33 @@ func (s *userState) predict(m *Model, row, i int, fixed float64, at int, known b
 		n--
 	}
 	return Prediction{
-		Value:     m.scale.Clamp(float32(fixed + m.solve(sum.stars(), n))),
+		Value:     m.scale.Clamp(float32(fixed + m.solve(row, sum.stars(), n))),
 		ColdUser:  row < 0,
 		ColdMovie: i < 0,
 	}
 }
 
-// solve returns the bias of a user with n ratings whose residuals add up to sum.
-func (m *Model) solve(sum float64, n int) float64 {
-	if n == 0 {
+// solve returns the bias of the user in row, -1 for an unknown one, with n ratings
+// whose residuals add up to sum. With a posterior it is the mode given the
+// factors, under the user's noise and the prior, in which the two are correlated.
+func (m *Model) solve(row int, sum float64, n int) float64 {
+	f := m.factors
+	switch {
+	case n == 0:
 		return 0
+	case f.Posterior == nil:
+		return sum / (float64(n) + f.Lambda*math.Pow(float64(n), f.Nu))
 	}
-	return sum / (float64(n) + m.factors.Lambda*math.Pow(float64(n), m.factors.Nu))
+	precision := f.Posterior.UserPrecision[als.Triangle(f.Rank):] // of the bias and each factor, and last of itself
+	noise := f.Posterior.Alpha
+	if row >= 0 {
+		noise *= float64(f.Posterior.UserWeight[row])
+	}
+	pull := noise * sum
+	if row >= 0 {
+		pull -= float64(kernel.Dot(m.userFactors(row), precision))
+	}
+	return pull / (noise*float64(n) + float64(precision[f.Rank]))
 }
 
 // Forget drops all that is remembered of a user.

@@ -47,7 +47,7 @@ func printRepeated(r eval.Repeated) {
 }
 
 func printReplay(r eval.ReplayResult) {
-	fmt.Printf("%s, trained on %d ratings; %d newer ones, each predicted before it is learned\n\n", r.Algorithm, r.TrainRatings, r.TestRatings)
+	fmt.Printf("%s, trained on %d ratings; %d newer, each predicted, then learned\n\n", r.Algorithm, r.TrainRatings, r.TestRatings)
 	fmt.Printf("%-34s %8s\n", "", "RMSE")
 	fmt.Printf("%-34s %8.4f   90 %% interval %s\n", "users folded in", r.RMSE, interval(r.RMSE90))
 	fmt.Printf("%-34s %8.4f\n", "biases alone, learned as they come", r.BiasOnlyRMSE)

@@ -18,7 +18,7 @@ import (
 // are the algorithm's own.
 func parameterFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "algorithm", Usage: "one of " + strings.Join(als.Algorithms(), ", "), Value: als.ALS},
+		&cli.StringFlag{Name: "algorithm", Usage: "one of " + strings.Join(als.Algorithms(), ", "), Value: als.Default},
 		&cli.IntFlag{Name: "rank", Usage: "number of factors", DefaultText: "the algorithm's"},
 		&cli.Float64Flag{Name: "lambda", Usage: "regularization λ of λ·n^ν", DefaultText: "the algorithm's"},
 		&cli.Float64Flag{Name: "nu", Usage: "regularization ν of λ·n^ν", DefaultText: "the algorithm's"},
@@ -28,7 +28,7 @@ func parameterFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "preference-lambda", Usage: "regularization of the head that ranks", Value: als.DefaultPreference().Lambda},
 		&cli.IntFlag{Name: "preference-iterations", Usage: "sweeps over both sides", Value: als.DefaultPreference().Iterations},
 		&cli.Float64Flag{Name: "preference-beta", Usage: "share of the predicted rating in the ranking score", Value: als.DefaultPreference().Beta},
-		&cli.Uint64Flag{Name: "seed", Usage: "of the starting factors, and of the split of eval", Value: als.DefaultParameters(als.ALS).Seed},
+		&cli.Uint64Flag{Name: "seed", Usage: "of the starting factors, and of the split of eval", Value: als.DefaultParameters(als.Default).Seed},
 		&cli.IntFlag{Name: "threads", Usage: "threads, 0 for one for each CPU; the result does not depend on it"},
 	}
 }
