@@ -6,8 +6,10 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 )
 
-// implicitChunk is how many rated rows are packed at once.
-const implicitChunk = 64
+const (
+	implicitChunk  = 128 // rated rows that are packed at once for a Gram matrix
+	implicitPacked = 512 // and for conjugate gradients, within a second-level cache
+)
 
 // implicitRow solves one row of implicit ALS after another in scratch memory of
 // its own. It is not safe for concurrent use.
@@ -16,8 +18,8 @@ type implicitRow struct {
 	stride         int
 	width          int
 	gram           []float32 // [stride × width], the right side in the column after the matrix
-	packed         []float32 // [implicitChunk × stride]
-	scale          []float32 // [implicitChunk]
+	packed         []float32 // [implicitPacked × stride]
+	scale, weights []float32 // [implicitPacked]
 	right          []float32 // [stride]
 	step, residual []float32 // of conjugate gradients [stride]
 	product        []float32
@@ -27,7 +29,8 @@ func newImplicitRow(p PreferenceParameters, stride int) *implicitRow {
 	width := stride + kernel.Width
 	return &implicitRow{
 		p: p, stride: stride, width: width,
-		gram: kernel.Aligned(stride * width), packed: kernel.Aligned(implicitChunk * stride), scale: make([]float32, implicitChunk),
+		gram: kernel.Aligned(stride * width), packed: kernel.Aligned(implicitPacked * stride),
+		scale: kernel.Aligned(implicitPacked), weights: kernel.Aligned(implicitPacked),
 		right: kernel.Aligned(stride), step: kernel.Aligned(stride), residual: kernel.Aligned(stride), product: kernel.Aligned(stride),
 	}
 }
@@ -88,14 +91,35 @@ func addTo(to, from []float32) {
 
 // conjugateGradients takes p.CG steps from x.
 func (s *implicitRow) conjugateGradients(base, factors []float32, rows []int32, values []float32, x []float32) {
-	s.multiply(s.residual, base, factors, rows, values, x, true)
+	whole := len(rows) <= implicitPacked // then rows are gathered once for all steps
+	if whole {
+		s.pack(factors, rows, values)
+	}
+	multiply := func(out, v []float32, residual bool) {
+		kernel.Products(out, base, s.stride, v)
+		if residual {
+			for c := range out {
+				out[c] = -out[c]
+			}
+		}
+		if whole {
+			s.addRatings(out, len(rows), v, residual)
+			return
+		}
+		for from := 0; from < len(rows); from += implicitPacked {
+			n := min(implicitPacked, len(rows)-from)
+			s.pack(factors, rows[from:from+n], values[from:])
+			s.addRatings(out, n, v, residual)
+		}
+	}
+	multiply(s.residual, x, true)
 	copy(s.step, s.residual)
 	old := kernel.Dot(s.residual, s.residual)
 	for range s.p.CG {
 		if old < 1e-20 {
 			return
 		}
-		s.multiply(s.product, base, factors, rows, values, s.step, false)
+		multiply(s.product, s.step, false)
 		by := old / kernel.Dot(s.step, s.product)
 		for c := range x {
 			x[c] += by * s.step[c]
@@ -109,30 +133,29 @@ func (s *implicitRow) conjugateGradients(base, factors []float32, rows []int32, 
 	}
 }
 
-// multiply writes A·v into out, or with residual b − A·v, A and b being those
-// of solve.
-func (s *implicitRow) multiply(out, base, factors []float32, rows []int32, values, v []float32, residual bool) {
-	kernel.Products(out, base, s.stride, v)
-	sign := float32(1)
+// pack gathers the factors and the weights of rows.
+func (s *implicitRow) pack(factors []float32, rows []int32, values []float32) {
+	kernel.Gather(s.packed, factors, s.stride, rows)
+	alpha := float32(s.p.Alpha)
+	weights := s.weights[:len(rows)]
+	for k := range weights {
+		weights[k] = alpha * max(values[k], 0)
+	}
+}
+
+// addRatings adds Σ (c_k − 1)·(y_k·v)·y_k over the n packed rows to out; with
+// residual it subtracts that, and adds Σ c_k·y_k.
+func (s *implicitRow) addRatings(out []float32, n int, v []float32, residual bool) {
+	scale, weights := s.scale[:n], s.weights[:n]
+	kernel.Products(scale, s.packed, s.stride, v)
 	if residual {
-		sign = -1
-		for c := range out {
-			out[c] = -out[c]
+		for k, weight := range weights {
+			scale[k] = 1 + weight - scale[k]*weight
+		}
+	} else {
+		for k, weight := range weights {
+			scale[k] *= weight
 		}
 	}
-	for len(rows) > 0 {
-		n := min(implicitChunk, len(rows))
-		kernel.Gather(s.packed, factors, s.stride, rows[:n])
-		scale := s.scale[:n]
-		kernel.Products(scale, s.packed, s.stride, v)
-		for k, value := range values[:n] {
-			weight := s.weight(value)
-			scale[k] *= sign * weight
-			if residual {
-				scale[k] += 1 + weight
-			}
-		}
-		kernel.AddCombination(out, s.packed, s.stride, scale)
-		rows, values = rows[n:], values[n:]
-	}
+	kernel.AddCombination(out, s.packed, s.stride, scale)
 }

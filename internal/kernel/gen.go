@@ -247,7 +247,7 @@ func loadPanel(name, doc string, fma, broadcast fused) panel {
 func panel512(name string, fma, broadcast fused, doc string) {
 	p := loadPanel(name, doc, fma, broadcast)
 	column := GP64()
-	tile512(p, p.from, p.to, p.from, 16, 1, "diagonal_rows")
+	diagonalTile512(p)
 	MOVQ(U32(line), column)
 	Label("columns")
 	left := GP64()
@@ -270,6 +270,49 @@ func panel512(name string, fma, broadcast fused, doc string) {
 	tile512(p, p.from, to, from, 16, 1, "narrow_rows")
 	Label("done")
 	end()
+}
+
+// diagonalTile512 adds the tile on the diagonal: of its lower eight rows only the
+// right half lies on or above it.
+func diagonalTile512(p panel) {
+	sums, at := make([]reg.VecVirtual, 16), GP64()
+	each := func(do func(m Mem, sum reg.VecVirtual)) {
+		MOVQ(p.to, at)
+		for r := range sums {
+			m := Mem{Base: at}
+			if r >= 8 {
+				m.Disp = 32
+			}
+			do(m, sums[r])
+			if r < 15 {
+				ADDQ(p.width, at)
+			}
+		}
+	}
+	for r := range sums {
+		if sums[r] = ZMM(); r >= 8 {
+			sums[r] = YMM()
+		}
+	}
+	each(func(m Mem, sum reg.VecVirtual) { VMOVUPS(m, sum) })
+	from := GP64()
+	MOVQ(p.from, from)
+	MOVQ(p.count, p.index)
+	Label("diagonal_rows")
+	whole, right := ZMM(), YMM()
+	VMOVUPS(Mem{Base: from}, whole)
+	VMOVUPS(Mem{Base: from, Disp: 32}, right)
+	for r, sum := range sums {
+		column := whole
+		if r >= 8 {
+			column = right
+		}
+		p.broadcast(Mem{Base: from, Disp: 4 * r}, column, sum)
+	}
+	ADDQ(p.stride, from)
+	DECQ(p.index)
+	JNZ(LabelRef("diagonal_rows"))
+	each(func(m Mem, sum reg.VecVirtual) { VMOVUPS(sum, m) })
 }
 
 // tile512 adds a tile of rows × 16·vectors sums: rows are packed columns from a
@@ -895,6 +938,10 @@ func bounds512() {
 	addBytes(Mem{Base: from, Index: size, Scale: 1}, four, sums[1])
 	addBytes(Mem{Base: third}, four, sums[2])
 	addBytes(Mem{Base: third, Index: size, Scale: 1}, four, sums[3])
+	PREFETCHT0(Mem{Base: from, Disp: 16 * line})
+	PREFETCHT0(Mem{Base: from, Index: size, Scale: 1, Disp: 16 * line})
+	PREFETCHT0(Mem{Base: third, Disp: 16 * line})
+	PREFETCHT0(Mem{Base: third, Index: size, Scale: 1, Disp: 16 * line})
 	ADDQ(Imm(line), from)
 	ADDQ(Imm(line), third)
 	INCQ(group)

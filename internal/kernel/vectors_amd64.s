@@ -490,7 +490,7 @@ done:
 	RET
 
 // func gramPanel512(to *float32, from *float32, width uintptr, stride uintptr, count uintptr, columns uintptr)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, AVX512VL
 TEXT ·gramPanel512(SB), $0-48
 	MOVQ    to+0(FP), AX
 	MOVQ    from+8(FP), CX
@@ -515,27 +515,27 @@ TEXT ·gramPanel512(SB), $0-48
 	ADDQ    DX, R8
 	VMOVUPS (R8), Z7
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z8
+	VMOVUPS 32(R8), Y8
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z9
+	VMOVUPS 32(R8), Y9
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z10
+	VMOVUPS 32(R8), Y10
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z11
+	VMOVUPS 32(R8), Y11
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z12
+	VMOVUPS 32(R8), Y12
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z13
+	VMOVUPS 32(R8), Y13
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z14
+	VMOVUPS 32(R8), Y14
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z15
+	VMOVUPS 32(R8), Y15
 	MOVQ    CX, R9
-	MOVQ    CX, R10
 	MOVQ    SI, R8
 
 diagonal_rows:
-	VMOVUPS          (R10), Z16
+	VMOVUPS          (R9), Z16
+	VMOVUPS          32(R9), Y17
 	VFMADD231PS.BCST (R9), Z16, Z0
 	VFMADD231PS.BCST 4(R9), Z16, Z1
 	VFMADD231PS.BCST 8(R9), Z16, Z2
@@ -544,16 +544,15 @@ diagonal_rows:
 	VFMADD231PS.BCST 20(R9), Z16, Z5
 	VFMADD231PS.BCST 24(R9), Z16, Z6
 	VFMADD231PS.BCST 28(R9), Z16, Z7
-	VFMADD231PS.BCST 32(R9), Z16, Z8
-	VFMADD231PS.BCST 36(R9), Z16, Z9
-	VFMADD231PS.BCST 40(R9), Z16, Z10
-	VFMADD231PS.BCST 44(R9), Z16, Z11
-	VFMADD231PS.BCST 48(R9), Z16, Z12
-	VFMADD231PS.BCST 52(R9), Z16, Z13
-	VFMADD231PS.BCST 56(R9), Z16, Z14
-	VFMADD231PS.BCST 60(R9), Z16, Z15
+	VFMADD231PS.BCST 32(R9), Y17, Y8
+	VFMADD231PS.BCST 36(R9), Y17, Y9
+	VFMADD231PS.BCST 40(R9), Y17, Y10
+	VFMADD231PS.BCST 44(R9), Y17, Y11
+	VFMADD231PS.BCST 48(R9), Y17, Y12
+	VFMADD231PS.BCST 52(R9), Y17, Y13
+	VFMADD231PS.BCST 56(R9), Y17, Y14
+	VFMADD231PS.BCST 60(R9), Y17, Y15
 	ADDQ             BX, R9
-	ADDQ             BX, R10
 	DECQ             R8
 	JNZ              diagonal_rows
 	MOVQ             AX, R8
@@ -573,21 +572,21 @@ diagonal_rows:
 	ADDQ             DX, R8
 	VMOVUPS          Z7, (R8)
 	ADDQ             DX, R8
-	VMOVUPS          Z8, (R8)
+	VMOVUPS          Y8, 32(R8)
 	ADDQ             DX, R8
-	VMOVUPS          Z9, (R8)
+	VMOVUPS          Y9, 32(R8)
 	ADDQ             DX, R8
-	VMOVUPS          Z10, (R8)
+	VMOVUPS          Y10, 32(R8)
 	ADDQ             DX, R8
-	VMOVUPS          Z11, (R8)
+	VMOVUPS          Y11, 32(R8)
 	ADDQ             DX, R8
-	VMOVUPS          Z12, (R8)
+	VMOVUPS          Y12, 32(R8)
 	ADDQ             DX, R8
-	VMOVUPS          Z13, (R8)
+	VMOVUPS          Y13, 32(R8)
 	ADDQ             DX, R8
-	VMOVUPS          Z14, (R8)
+	VMOVUPS          Y14, 32(R8)
 	ADDQ             DX, R8
-	VMOVUPS          Z15, (R8)
+	VMOVUPS          Y15, 32(R8)
 	MOVQ             $0x00000040, R9
 
 columns:
@@ -865,7 +864,7 @@ done:
 	RET
 
 // func lessPanel512(to *float32, from *float32, width uintptr, stride uintptr, count uintptr, columns uintptr)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, AVX512VL
 TEXT ·lessPanel512(SB), $0-48
 	MOVQ    to+0(FP), AX
 	MOVQ    from+8(FP), CX
@@ -890,27 +889,27 @@ TEXT ·lessPanel512(SB), $0-48
 	ADDQ    DX, R8
 	VMOVUPS (R8), Z7
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z8
+	VMOVUPS 32(R8), Y8
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z9
+	VMOVUPS 32(R8), Y9
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z10
+	VMOVUPS 32(R8), Y10
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z11
+	VMOVUPS 32(R8), Y11
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z12
+	VMOVUPS 32(R8), Y12
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z13
+	VMOVUPS 32(R8), Y13
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z14
+	VMOVUPS 32(R8), Y14
 	ADDQ    DX, R8
-	VMOVUPS (R8), Z15
+	VMOVUPS 32(R8), Y15
 	MOVQ    CX, R9
-	MOVQ    CX, R10
 	MOVQ    SI, R8
 
 diagonal_rows:
-	VMOVUPS           (R10), Z16
+	VMOVUPS           (R9), Z16
+	VMOVUPS           32(R9), Y17
 	VFNMADD231PS.BCST (R9), Z16, Z0
 	VFNMADD231PS.BCST 4(R9), Z16, Z1
 	VFNMADD231PS.BCST 8(R9), Z16, Z2
@@ -919,16 +918,15 @@ diagonal_rows:
 	VFNMADD231PS.BCST 20(R9), Z16, Z5
 	VFNMADD231PS.BCST 24(R9), Z16, Z6
 	VFNMADD231PS.BCST 28(R9), Z16, Z7
-	VFNMADD231PS.BCST 32(R9), Z16, Z8
-	VFNMADD231PS.BCST 36(R9), Z16, Z9
-	VFNMADD231PS.BCST 40(R9), Z16, Z10
-	VFNMADD231PS.BCST 44(R9), Z16, Z11
-	VFNMADD231PS.BCST 48(R9), Z16, Z12
-	VFNMADD231PS.BCST 52(R9), Z16, Z13
-	VFNMADD231PS.BCST 56(R9), Z16, Z14
-	VFNMADD231PS.BCST 60(R9), Z16, Z15
+	VFNMADD231PS.BCST 32(R9), Y17, Y8
+	VFNMADD231PS.BCST 36(R9), Y17, Y9
+	VFNMADD231PS.BCST 40(R9), Y17, Y10
+	VFNMADD231PS.BCST 44(R9), Y17, Y11
+	VFNMADD231PS.BCST 48(R9), Y17, Y12
+	VFNMADD231PS.BCST 52(R9), Y17, Y13
+	VFNMADD231PS.BCST 56(R9), Y17, Y14
+	VFNMADD231PS.BCST 60(R9), Y17, Y15
 	ADDQ              BX, R9
-	ADDQ              BX, R10
 	DECQ              R8
 	JNZ               diagonal_rows
 	MOVQ              AX, R8
@@ -948,21 +946,21 @@ diagonal_rows:
 	ADDQ              DX, R8
 	VMOVUPS           Z7, (R8)
 	ADDQ              DX, R8
-	VMOVUPS           Z8, (R8)
+	VMOVUPS           Y8, 32(R8)
 	ADDQ              DX, R8
-	VMOVUPS           Z9, (R8)
+	VMOVUPS           Y9, 32(R8)
 	ADDQ              DX, R8
-	VMOVUPS           Z10, (R8)
+	VMOVUPS           Y10, 32(R8)
 	ADDQ              DX, R8
-	VMOVUPS           Z11, (R8)
+	VMOVUPS           Y11, 32(R8)
 	ADDQ              DX, R8
-	VMOVUPS           Z12, (R8)
+	VMOVUPS           Y12, 32(R8)
 	ADDQ              DX, R8
-	VMOVUPS           Z13, (R8)
+	VMOVUPS           Y13, 32(R8)
 	ADDQ              DX, R8
-	VMOVUPS           Z14, (R8)
+	VMOVUPS           Y14, 32(R8)
 	ADDQ              DX, R8
-	VMOVUPS           Z15, (R8)
+	VMOVUPS           Y15, 32(R8)
 	MOVQ              $0x00000040, R9
 
 columns:
@@ -5180,7 +5178,7 @@ solve:
 	RET
 
 // func bounds512(masks *uint16, data *int8, offset *int32, scale *float32, bias *float32, errors *float32, norms *float32, query *uint8, groups uintptr, blocks uintptr, terms *[4]float32)
-// Requires: AVX, AVX512F, AVX512_VNNI
+// Requires: AVX, AVX512F, AVX512_VNNI, MMX+
 TEXT ·bounds512(SB), $0-88
 	MOVQ         masks+0(FP), AX
 	MOVQ         data+8(FP), CX
@@ -5215,6 +5213,10 @@ groups:
 	VPDPBUSD     (R13)(R12*1), Z8, Z5
 	VPDPBUSD     (R14), Z8, Z6
 	VPDPBUSD     (R14)(R12*1), Z8, Z7
+	PREFETCHT0   1024(R13)
+	PREFETCHT0   1024(R13)(R12*1)
+	PREFETCHT0   1024(R14)
+	PREFETCHT0   1024(R14)(R12*1)
 	ADDQ         $0x40, R13
 	ADDQ         $0x40, R14
 	INCQ         R15

@@ -61,8 +61,10 @@ func (m *Model) RankingScores(user int64, scores []float32) {
 	ranker.score(scores, 0, scratch, scratch.set(m.factors, m.row(m.users, user)))
 }
 
-// rankedAtOnce is how many movies are scored before any is looked at.
-const rankedAtOnce = 1024
+const (
+	rankedAtOnce   = 1024 // movies that are scored before any is looked at
+	gatheredAtOnce = 64   // movies that are scored out of their order
+)
 
 // rankAll scores every movie.
 func (m *Model) rankAll(best *topList, r *ranker, s *rankScratch, known bool) {
@@ -85,11 +87,19 @@ func (m *Model) rankByBounds(best *topList, r *ranker, s *rankScratch) {
 		masks := s.masks[:count/16]
 		clear(masks)
 		r.quantized.Reaching(masks, from, &s.quantized, best.least())
+		s.rows = s.rows[:0]
 		for block, mask := range masks {
 			for ; mask != 0; mask &= mask - 1 {
-				i := from + 16*block + bits.TrailingZeros16(mask)
-				score := kernel.Dot(s.query, r.movies[i*r.stride:]) + r.bias[i]
-				best.offer(Scored{Movie: m.factors.Movies[i], Score: score})
+				s.rows = append(s.rows, int32(from+16*block+bits.TrailingZeros16(mask)))
+			}
+		}
+		for rows := range slices.Chunk(s.rows, gatheredAtOnce) {
+			kernel.Gather(s.packed, r.movies, r.stride, rows)
+			// Whole vectors: what stands behind the rows is of no meaning.
+			scores := s.scores[:(len(rows)+kernel.Width-1)/kernel.Width*kernel.Width]
+			kernel.Products(scores, s.packed, r.stride, s.query)
+			for k, i := range rows {
+				best.offer(Scored{Movie: m.factors.Movies[i], Score: scores[k] + r.bias[i]})
 			}
 		}
 		from += count
@@ -140,6 +150,8 @@ type rankScratch struct {
 	quantized kernel.Query
 	scores    []float32 // [rankedAtOnce]
 	masks     []uint16
+	rows      []int32   // that may be among the best
+	packed    []float32 // [gatheredAtOnce × stride]
 }
 
 func newRanker(f *als.Factors) *ranker {
@@ -161,7 +173,8 @@ func newRanker(f *als.Factors) *ranker {
 	r.quantized = kernel.Quantize(r.movies, r.stride, r.bias)
 	r.scratch.New = func() any {
 		return &rankScratch{
-			ranker: r, query: kernel.Aligned(r.stride), scores: make([]float32, rankedAtOnce), masks: make([]uint16, rankedAtOnce/16),
+			ranker: r, query: kernel.Aligned(r.stride), scores: make([]float32, rankedAtOnce),
+			masks: make([]uint16, rankedAtOnce/16), rows: make([]int32, 0, rankedAtOnce), packed: kernel.Aligned(gatheredAtOnce * r.stride),
 		}
 	}
 	return r
