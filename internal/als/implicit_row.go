@@ -138,16 +138,21 @@ func (s *implicitRow) pack(factors []float32, rows []int32, values []float32) {
 	kernel.Gather(s.packed, factors, s.stride, rows)
 	alpha := float32(s.p.Alpha)
 	weights := s.weights[:len(rows)]
-	for k := range weights {
-		weights[k] = alpha * max(values[k], 0)
+	values = values[:len(weights)]
+	for k, value := range values {
+		if value < 0 {
+			value = 0
+		}
+		weights[k] = alpha * value
 	}
 }
 
 // addRatings adds Σ (c_k − 1)·(y_k·v)·y_k over the n packed rows to out; with
 // residual it subtracts that, and adds Σ c_k·y_k.
 func (s *implicitRow) addRatings(out []float32, n int, v []float32, residual bool) {
+	// Whole vectors: what stands behind the rows is of no meaning.
+	kernel.Products(s.scale[:(n+kernel.Width-1)/kernel.Width*kernel.Width], s.packed, s.stride, v)
 	scale, weights := s.scale[:n], s.weights[:n]
-	kernel.Products(scale, s.packed, s.stride, v)
 	if residual {
 		for k, weight := range weights {
 			scale[k] = 1 + weight - scale[k]*weight

@@ -27,3 +27,22 @@ func BenchmarkIteration(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkImplicitIteration takes three steps of conjugate gradients.
+func BenchmarkImplicitIteration(b *testing.B) {
+	m, err := recsystest.LongTailed(6040, 3706, 1_000_209, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, rank := range []int{10, 64} {
+		p := DefaultPreference()
+		p.Rank, p.CG = rank, 3
+		t := newImplicitTrainer(m, p, 1, threadCount(0))
+		_ = t.iterate(context.Background())
+		b.Run(strconv.Itoa(rank), func(b *testing.B) {
+			for b.Loop() {
+				_ = t.iterate(context.Background())
+			}
+		})
+	}
+}

@@ -96,13 +96,15 @@ func (s *rowSolver) pack(fixed sideFactors, mean float64, rows []int32, values [
 	kernel.Gather(s.packed, fixed.factors, s.stride, rows)
 	targets := s.targets[:len(rows)]
 	values = values[:len(rows)]
+	middle := float32(mean)
+	var sums, ofSquares [2]float64 // of even and of odd ratings, which do not wait for each other
 	for k, row := range rows {
-		target := float64(values[k]) - mean - float64(fixed.bias[row])
-		targets[k] = float32(target)
-		sum += target
-		squares += target * target
+		target := values[k] - middle - fixed.bias[row]
+		targets[k] = target
+		sums[k&1] += float64(target)
+		ofSquares[k&1] += float64(target) * float64(target)
 	}
-	return sum, squares
+	return sums[0] + sums[1], ofSquares[0] + ofSquares[1]
 }
 
 // solvePrimal solves the normal equations of (x, b), in which the bias is one

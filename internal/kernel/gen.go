@@ -179,6 +179,38 @@ func combination(s isa, sums bool) {
 		}
 		MOVQ(packed, from)
 		XORQ(k, k)
+		if vectors*s.bytes == line && !sums {
+			// Few columns: four rows at a time, or each sum would wait for its last.
+			others := zeros(s, 3*vectors)
+			last := GP64()
+			MOVQ(count, last)
+			SUBQ(Imm(3), last)
+			Label(name + "_four")
+			CMPQ(k, last)
+			JGE(LabelRef(name + "_four_done"))
+			for row := range 4 {
+				by := s.vector()
+				VBROADCASTSS(Mem{Base: c, Index: k, Scale: 4, Disp: 4 * row}, by)
+				for w := range vectors {
+					sum := totals[w]
+					if row > 0 {
+						sum = others[(row-1)*vectors+w]
+					}
+					VFMADD231PS(Mem{Base: from, Disp: w * s.bytes}, by, sum)
+				}
+				ADDQ(stride, from)
+			}
+			ADDQ(Imm(4), k)
+			JMP(LabelRef(name + "_four"))
+			Label(name + "_four_done")
+			for row := range 3 {
+				for w := range vectors {
+					VADDPS(others[row*vectors+w], totals[w], totals[w])
+				}
+			}
+			CMPQ(k, count)
+			JGE(LabelRef(name + "_done"))
+		}
 		Label(name)
 		by := s.vector()
 		VBROADCASTSS(Mem{Base: c, Index: k, Scale: 4}, by)
@@ -193,6 +225,9 @@ func combination(s isa, sums bool) {
 		INCQ(k)
 		CMPQ(k, count)
 		JL(LabelRef(name))
+		if vectors*s.bytes == line && !sums {
+			Label(name + "_done")
+		}
 		for w := range vectors {
 			VMOVUPS(totals[w], Mem{Base: v, Disp: w * s.bytes})
 			if sums {

@@ -141,6 +141,36 @@ narrow:
 	VMOVUPS (AX), Z0
 	MOVQ    CX, R8
 	XORQ    R9, R9
+	VMOVUPS zeros<>+0(SB), Z1
+	VMOVUPS zeros<>+0(SB), Z2
+	VMOVUPS zeros<>+0(SB), Z3
+	MOVQ    BX, R10
+	SUBQ    $0x03, R10
+
+narrow_rows_four:
+	CMPQ         R9, R10
+	JGE          narrow_rows_four_done
+	VBROADCASTSS (DX)(R9*4), Z4
+	VFMADD231PS  (R8), Z4, Z0
+	ADDQ         SI, R8
+	VBROADCASTSS 4(DX)(R9*4), Z4
+	VFMADD231PS  (R8), Z4, Z1
+	ADDQ         SI, R8
+	VBROADCASTSS 8(DX)(R9*4), Z4
+	VFMADD231PS  (R8), Z4, Z2
+	ADDQ         SI, R8
+	VBROADCASTSS 12(DX)(R9*4), Z4
+	VFMADD231PS  (R8), Z4, Z3
+	ADDQ         SI, R8
+	ADDQ         $0x04, R9
+	JMP          narrow_rows_four
+
+narrow_rows_four_done:
+	VADDPS Z1, Z0, Z0
+	VADDPS Z2, Z0, Z0
+	VADDPS Z3, Z0, Z0
+	CMPQ   R9, BX
+	JGE    narrow_rows_done
 
 narrow_rows:
 	VBROADCASTSS (DX)(R9*4), Z1
@@ -149,15 +179,27 @@ narrow_rows:
 	INCQ         R9
 	CMPQ         R9, BX
 	JL           narrow_rows
-	VMOVUPS      Z0, (AX)
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x00000040, CX
-	SUBQ         $0x00000040, DI
-	JMP          narrow
+
+narrow_rows_done:
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000040, DI
+	JMP     narrow
 
 done:
 	VZEROUPPER
 	RET
+
+DATA zeros<>+0(SB)/8, $0x0000000000000000
+DATA zeros<>+8(SB)/8, $0x0000000000000000
+DATA zeros<>+16(SB)/8, $0x0000000000000000
+DATA zeros<>+24(SB)/8, $0x0000000000000000
+DATA zeros<>+32(SB)/8, $0x0000000000000000
+DATA zeros<>+40(SB)/8, $0x0000000000000000
+DATA zeros<>+48(SB)/8, $0x0000000000000000
+DATA zeros<>+56(SB)/8, $0x0000000000000000
+GLOBL zeros<>(SB), RODATA|NOPTR, $64
 
 // func sums512(v *float32, packed *float32, c *float32, count uintptr, stride uintptr, sum *float32)
 // Requires: AVX, AVX512F
@@ -382,6 +424,46 @@ narrow:
 	VMOVUPS 32(AX), Y1
 	MOVQ    CX, R8
 	XORQ    R9, R9
+	VMOVUPS zeros<>+0(SB), Y2
+	VMOVUPS zeros<>+0(SB), Y3
+	VMOVUPS zeros<>+0(SB), Y4
+	VMOVUPS zeros<>+0(SB), Y5
+	VMOVUPS zeros<>+0(SB), Y6
+	VMOVUPS zeros<>+0(SB), Y7
+	MOVQ    BX, R10
+	SUBQ    $0x03, R10
+
+narrow_rows_four:
+	CMPQ         R9, R10
+	JGE          narrow_rows_four_done
+	VBROADCASTSS (DX)(R9*4), Y8
+	VFMADD231PS  (R8), Y8, Y0
+	VFMADD231PS  32(R8), Y8, Y1
+	ADDQ         SI, R8
+	VBROADCASTSS 4(DX)(R9*4), Y8
+	VFMADD231PS  (R8), Y8, Y2
+	VFMADD231PS  32(R8), Y8, Y3
+	ADDQ         SI, R8
+	VBROADCASTSS 8(DX)(R9*4), Y8
+	VFMADD231PS  (R8), Y8, Y4
+	VFMADD231PS  32(R8), Y8, Y5
+	ADDQ         SI, R8
+	VBROADCASTSS 12(DX)(R9*4), Y8
+	VFMADD231PS  (R8), Y8, Y6
+	VFMADD231PS  32(R8), Y8, Y7
+	ADDQ         SI, R8
+	ADDQ         $0x04, R9
+	JMP          narrow_rows_four
+
+narrow_rows_four_done:
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VADDPS Y4, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y6, Y0, Y0
+	VADDPS Y7, Y1, Y1
+	CMPQ   R9, BX
+	JGE    narrow_rows_done
 
 narrow_rows:
 	VBROADCASTSS (DX)(R9*4), Y2
@@ -391,12 +473,14 @@ narrow_rows:
 	INCQ         R9
 	CMPQ         R9, BX
 	JL           narrow_rows
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x00000040, CX
-	SUBQ         $0x00000040, DI
-	JMP          narrow
+
+narrow_rows_done:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000040, DI
+	JMP     narrow
 
 done:
 	VZEROUPPER
@@ -3660,16 +3744,6 @@ TEXT ·diagonal256(SB), $1024-20
 	VMOVUPS      Y0, 32(DX)
 	VZEROUPPER
 	RET
-
-DATA zeros<>+0(SB)/8, $0x0000000000000000
-DATA zeros<>+8(SB)/8, $0x0000000000000000
-DATA zeros<>+16(SB)/8, $0x0000000000000000
-DATA zeros<>+24(SB)/8, $0x0000000000000000
-DATA zeros<>+32(SB)/8, $0x0000000000000000
-DATA zeros<>+40(SB)/8, $0x0000000000000000
-DATA zeros<>+48(SB)/8, $0x0000000000000000
-DATA zeros<>+56(SB)/8, $0x0000000000000000
-GLOBL zeros<>(SB), RODATA|NOPTR, $64
 
 // func across512(block *float32, width uintptr, columns uintptr)
 // Requires: AVX, AVX512F
