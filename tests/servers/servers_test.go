@@ -41,8 +41,26 @@ func leaveOrphans() error {
 	if err := e.Nodes[0].Pause(); err != nil { // a frozen one cannot see that its parent is gone
 		return err
 	}
+	// The system wakes what it orphans only if it has stopped, each of its threads.
+	if err := poll(ctx, nil, func(context.Context) error { return stopped(e.Nodes[0].Pid()) }); err != nil {
+		return err
+	}
 	fmt.Println(k.Nodes[0].Pid(), k.Dir, e.Nodes[0].Pid(), e.Dir)
 	select {}
+}
+
+// stopped returns an error as long as a thread of the process runs.
+func stopped(pid int) error {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil {
+		return err
+	}
+	for _, thread := range threads {
+		if stat, err := os.ReadFile(thread); err == nil && !bytes.Contains(stat, []byte(") T ")) {
+			return fmt.Errorf("%s: %s", thread, stat)
+		}
+	}
+	return nil
 }
 
 func TestServersDieWithTheProcessThatStartedThem(t *testing.T) {
