@@ -196,12 +196,7 @@ func (r *replayRun) train(ctx context.Context) error {
 	}
 	r.result.Trainings++
 	if r.done == 0 {
-		if err := r.predictFrozen(f); err != nil {
-			return err
-		}
-	}
-	if r.FoldMoviesEvery > 0 {
-		return r.foldMovies(ctx)
+		return r.predictFrozen(f)
 	}
 	return nil
 }

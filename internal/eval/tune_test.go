@@ -98,6 +98,9 @@ func TestTuningKeepsGoodParameters(t *testing.T) {
 		t.Fatalf("%+v, %v", how, err)
 	}
 	beta := got.Preference.Beta
+	if beta == 0 {
+		t.Error("with a head that knows nothing the predicted rating has no share in the ranking")
+	}
 	if got.Preference.Beta = p.Preference.Beta; !reflect.DeepEqual(got, p) {
 		t.Errorf("of one candidate got %+v with β %v", got, beta)
 	}
