@@ -12,6 +12,7 @@ var ErrBadParameters = errors.New("parameters out of range")
 
 const (
 	maxRank       = 1024
+	maxJointRank  = 127 // of solvers that hold a covariance matrix for each row: 64 KB at 127, 1 KB at 15
 	minLambda     = 1e-6
 	maxLambda     = 1e6
 	maxNu         = 2
@@ -59,10 +60,13 @@ func (p Parameters) Validate() error {
 		return fmt.Errorf("algorithm is %q, want one of %s: %w", p.Algorithm, strings.Join(Algorithms(), ", "), ErrBadParameters)
 	case p.Rank < 1 || p.Rank > maxRank:
 		return fmt.Errorf("rank is %d, want 1 to %d: %w", p.Rank, maxRank, ErrBadParameters)
+	case p.Rank > maxJointRank && (p.Algorithm == VB || p.Algorithm == Bayes):
+		return fmt.Errorf("rank is %d, want 1 to %d for %s, which holds a covariance matrix for each user and movie; %s takes more: %w",
+			p.Rank, maxJointRank, p.Algorithm, ALS, ErrBadParameters)
 	case p.Iterations < 1 || p.Iterations > maxIterations:
 		return fmt.Errorf("iterations is %d, want 1 to %d: %w", p.Iterations, maxIterations, ErrBadParameters)
 	case p.BurnIn < 0 || p.BurnIn >= p.Iterations:
-		return fmt.Errorf("burn_in is %d, want 0 to %d, fewer than iterations: %w", p.BurnIn, p.Iterations-1, ErrBadParameters)
+		return fmt.Errorf("burn_in is %d, want 0 to %d, less than iterations, which is %d: %w", p.BurnIn, p.Iterations-1, p.Iterations, ErrBadParameters)
 	case p.Threads < 0:
 		return fmt.Errorf("threads is %d, want 0 (one per CPU) or more: %w", p.Threads, ErrBadParameters)
 	}

@@ -269,6 +269,8 @@ func TestBadParametersAreNamed(t *testing.T) {
 		{"lambda is NaN, want 1e-06 to 1e+06 (with 0 a row of few ratings has no unique solution)", func(p *Parameters) { p.Lambda = math.NaN() }},
 		{"nu is -1, want 0 to 2", func(p *Parameters) { p.Nu = -1 }},
 		{"iterations is 0, want 1 to 10000", func(p *Parameters) { p.Iterations = 0 }},
+		{"rank is 128, want 1 to 127 for als_vb, which holds a covariance matrix for each user and movie; als takes more", func(p *Parameters) { p.Algorithm, p.Rank = VB, 128 }},
+		{"burn_in is 20, want 0 to 4, less than iterations, which is 5", func(p *Parameters) { p.Iterations, p.BurnIn = 5, 20 }},
 		{"threads is -1, want 0 (one per CPU) or more", func(p *Parameters) { p.Threads = -1 }},
 	}
 	for _, c := range cases {

@@ -261,9 +261,25 @@ func draw(grid []als.Parameters, first als.Parameters, count int, seed uint64) [
 // tuneBetas are the shares of the predicted rating that are tried.
 var tuneBetas = []float64{0, 0.1, 0.2, 0.4, 0.8}
 
-// ratingsGrid is around what does well on MovieLens. strength is the λ of ν = ½
+// ratingsGrid is around what does well on MovieLens. Of the Bayesian solvers only
+// the rank is tried: they learn what regularizes them.
+func ratingsGrid(p als.Parameters) []als.Parameters {
+	if p.Algorithm != als.VB && p.Algorithm != als.Bayes {
+		return regularizedGrid(p)
+	}
+	var grid []als.Parameters
+	for _, rank := range []int{7, 15, 23, 31} { // with the bias, multiples of eight
+		if c := p; rank != p.Rank {
+			c.Rank = rank
+			grid = append(grid, c)
+		}
+	}
+	return grid
+}
+
+// regularizedGrid is around what does well on MovieLens. strength is the λ of ν = ½
 // that regularizes a row of 30 ratings as much.
-func ratingsGrid(p als.Parameters) (grid []als.Parameters) {
+func regularizedGrid(p als.Parameters) (grid []als.Parameters) {
 	const usual = 30
 	for _, rank := range []int{16, 32, 64, 96} {
 		for _, strength := range []float64{0.6, 0.9, 1.25, 1.8, 2.5} {

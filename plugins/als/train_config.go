@@ -18,6 +18,7 @@ const (
 	trainFieldLambda     = "lambda"
 	trainFieldNu         = "nu"
 	trainFieldIterations = "iterations"
+	trainFieldBurnIn     = "burn_in"
 	trainFieldSeed       = "seed"
 	trainFieldPreference = "preference"
 	trainFieldAlpha      = "alpha"
@@ -54,6 +55,7 @@ While the store or the registry is away it waits and tries again.`).
 				service.NewFloatField(trainFieldLambda).Description("Regularization λ of λ·n^ν. Default: the algorithm's own.").Optional(),
 				service.NewFloatField(trainFieldNu).Description("Regularization ν of λ·n^ν, n being the row's number of ratings. Default: the algorithm's own.").Optional(),
 				service.NewIntField(trainFieldIterations).Description("Sweeps over both sides. Default: the algorithm's own.").Optional(),
+				service.NewIntField(trainFieldBurnIn).Description("Of the iterations of als_bayes, the first that are forgotten. Default: the algorithm's own.").Optional(),
 				service.NewIntField(trainFieldSeed).Description("Of the starting factors.").Default(int(als.DefaultParameters(als.Default).Seed)),
 				service.NewIntField(trainFieldThreads).Description("Threads; 0 is one for each CPU. The result does not depend on it.").Default(0),
 				service.NewObjectField(trainFieldPreference,
@@ -166,7 +168,7 @@ func (t *trainer) parseJob(conf *service.ParsedConfig) (err error) {
 
 func parseParameters(algorithm string, conf *service.ParsedConfig) (p als.Parameters, err error) {
 	p = als.DefaultParameters(algorithm)
-	for name, to := range map[string]*int{trainFieldRank: &p.Rank, trainFieldIterations: &p.Iterations} {
+	for name, to := range map[string]*int{trainFieldRank: &p.Rank, trainFieldIterations: &p.Iterations, trainFieldBurnIn: &p.BurnIn} {
 		if !conf.Contains(name) {
 			continue
 		}

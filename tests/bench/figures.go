@@ -156,7 +156,7 @@ func endToEndRows(ctx context.Context, e *engine, t *table) error {
 	file := filepath.Join(e.b.data, "ratings.csv")
 	whole, err := e.b.repeat(func() (float64, error) {
 		began := time.Now()
-		cmd := exec.CommandContext(ctx, e.b.binary, "eval", "--ratings", file, "--preference-rank", "0", "--json")
+		cmd := exec.CommandContext(ctx, e.b.binary, "eval", "--algorithm", als.ALS, "--ratings", file, "--preference-rank", "0", "--json")
 		cmd.Stderr = os.Stderr
 		_, err := cmd.Output()
 		return time.Since(began).Seconds(), err
@@ -260,7 +260,7 @@ func originalTable(ctx context.Context, b *bench) (table, error) {
 	for round := range b.rounds {
 		registry := filepath.Join(b.dir, "original-"+strconv.Itoa(round))
 		began := time.Now()
-		if err := b.run(ctx, b.binary, "train", "--ratings", filepath.Join(b.data, "ratings.csv"), "--preference-rank", "0", "--registry", "file://"+registry); err != nil {
+		if err := b.run(ctx, b.binary, "train", "--algorithm", als.ALS, "--ratings", filepath.Join(b.data, "ratings.csv"), "--preference-rank", "0", "--registry", "file://"+registry); err != nil {
 			return table{}, err
 		}
 		ours = append(ours, time.Since(began).Seconds())
@@ -274,7 +274,7 @@ func originalTable(ctx context.Context, b *bench) (table, error) {
 	}
 	return table{
 		rows: []row{{what: "the original's training job, from process start to saved model", unit: "s", ours: ours, yardstick: theirs, floor: 1.0 / 40, aim: 1.0 / 80, less: true}},
-		note: "its script trains and evaluates two models with 2 and 10 iterations; ours trains als, evaluates on a holdout and publishes",
+		note: "its script trains on four fifths, evaluates, trains on all and saves, rank 10, 2 iterations; ours trains als of rank 64 in 10, evaluates on a holdout and publishes",
 	}, nil
 }
 

@@ -23,6 +23,7 @@ func parameterFlags() []cli.Flag {
 		&cli.Float64Flag{Name: "lambda", Usage: "regularization λ of λ·n^ν", DefaultText: "the algorithm's"},
 		&cli.Float64Flag{Name: "nu", Usage: "regularization ν of λ·n^ν", DefaultText: "the algorithm's"},
 		&cli.IntFlag{Name: "iterations", Usage: "sweeps over both sides", DefaultText: "the algorithm's"},
+		&cli.IntFlag{Name: "burn-in", Usage: "of the iterations of als_bayes, the first that are forgotten", DefaultText: "the algorithm's"},
 		&cli.IntFlag{Name: "preference-rank", Usage: "number of factors of the head that ranks, 0 for none", Value: als.DefaultPreference().Rank},
 		&cli.Float64Flag{Name: "preference-alpha", Usage: "confidence α·r of a choice rated r", Value: als.DefaultPreference().Alpha},
 		&cli.Float64Flag{Name: "preference-lambda", Usage: "regularization of the head that ranks", Value: als.DefaultPreference().Lambda},
@@ -36,7 +37,7 @@ func parameterFlags() []cli.Flag {
 func parameters(c *cli.Context) (als.Parameters, error) {
 	p := als.DefaultParameters(c.String("algorithm"))
 	p.Seed, p.Threads = c.Uint64("seed"), c.Int("threads")
-	for name, to := range map[string]*int{"rank": &p.Rank, "iterations": &p.Iterations} {
+	for name, to := range map[string]*int{"rank": &p.Rank, "iterations": &p.Iterations, "burn-in": &p.BurnIn} {
 		if c.IsSet(name) {
 			*to = c.Int(name)
 		}
