@@ -79,6 +79,28 @@ func (b *bayesian) rmse() float64 {
 	return math.Sqrt(sum / float64(b.m.Len()))
 }
 
+// weigh sets all users' weights to those that of makes of their number and their
+// errors at weight 1, and returns Σ w·e², Σ w and what of returns as their
+// logarithms, summed.
+func (b *bayesian) weigh(of func(u int, errors float64) (weight, log float64)) (total, weights, logs float64) {
+	for u := range b.errors {
+		errors := b.errors[u] / float64(b.users.weights[u])
+		weight, log := of(u, errors)
+		b.errors[u] = weight * errors
+		b.users.weights[u] = float32(weight)
+		total, weights, logs = total+weight*errors/b.noise.alpha, weights+weight, logs+log
+	}
+	return total, weights, logs
+}
+
+// setNoise changes the noise, which errors are multiplied with.
+func (b *bayesian) setNoise(next noise) {
+	for u := range b.errors {
+		b.errors[u] *= next.alpha / b.noise.alpha
+	}
+	b.noise = next
+}
+
 // sampler is Gibbs sampling (Salakhutdinov & Mnih 2008, "Bayesian Probabilistic
 // Matrix Factorization using Markov Chain Monte Carlo").
 type sampler struct {
@@ -201,26 +223,17 @@ func (s *sampler) samplePrior(ctx context.Context, of *joint, sweep int, which s
 
 // sampleNoise draws the weights of users, alpha and nu.
 func (s *sampler) sampleNoise(sweep int) {
-	total, weights, logs := 0.0, 0.0, 0.0
 	source := rand.NewPCG(0, 0)
-	for u, id := range s.m.Users {
-		// Errors come with the old weight.
-		errors := s.errors[u] / float64(s.users.weights[u])
-		source.Seed(s.seedOf(sweep, weightDraw, id))
-		weight := max(s.noise.sampleWeight(int(s.f.UserCounts[u]), errors, source), 1e-6)
-		total += weight * errors / s.noise.alpha
-		s.errors[u] = errors * weight
-		s.users.weights[u] = float32(weight)
-		weights += weight
-		logs += math.Log(weight)
-	}
+	total, weights, logs := s.weigh(func(u int, errors float64) (weight, log float64) {
+		source.Seed(s.seedOf(sweep, weightDraw, s.m.Users[u]))
+		weight = max(s.noise.sampleWeight(int(s.f.UserCounts[u]), errors, source), 1e-6)
+		return weight, math.Log(weight)
+	})
 	source.Seed(s.seedOf(sweep, noiseDraw, 0))
-	old := s.noise.alpha
-	s.noise.sampleAlpha(s.m.Len(), total, source)
-	s.noise.sampleFreedom(float64(len(s.m.Users)), weights, logs, rand.New(source))
-	for u := range s.errors {
-		s.errors[u] *= s.noise.alpha / old
-	}
+	next := s.noise
+	next.sampleAlpha(s.m.Len(), total, source)
+	next.sampleFreedom(float64(len(s.m.Users)), weights, logs, rand.New(source))
+	s.setNoise(next)
 }
 
 // finish makes Factors of the samples' moments.
@@ -233,7 +246,9 @@ func (s *sampler) finish(ctx context.Context) (*Factors, error) {
 		p.ScaleSym(n, p)
 	}
 	s.noise = noise{alpha: s.alpha * n, nu: s.nu * n}
-	s.moments.store(s.movies)
+	if err := s.moments.store(ctx, s.threads, s.movies); err != nil {
+		return nil, err
+	}
 	return s.serve(ctx, s.userMean, s.movieMean, s.userPrecision, s.moviePrecision)
 }
 
@@ -426,9 +441,11 @@ func (m *movieMoments) flush(ctx context.Context, threads, n int) error {
 }
 
 // store writes means and covariances into movies.
-func (m *movieMoments) store(movies *joint) {
+func (m *movieMoments) store(ctx context.Context, threads int, movies *joint) error {
 	if left := m.samples % momentBatch; left > 0 {
-		_ = m.flush(context.Background(), 1, left)
+		if err := m.flush(ctx, threads, left); err != nil {
+			return err
+		}
 	}
 	n := float32(m.samples)
 	movies.covariances = m.squares
@@ -443,4 +460,5 @@ func (m *movieMoments) store(movies *joint) {
 			}
 		}
 	}
+	return nil
 }

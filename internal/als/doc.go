@@ -14,6 +14,10 @@
 // are those of Koren, Bell & Volinsky 2009, "Matrix Factorization Techniques
 // for Recommender Systems".
 //
+// Beside it stand the same model as a posterior, by variational Bayes (als_vb, the
+// default) and by Gibbs sampling (als_bayes), what Spark's ALS computes
+// (als_spark), and the head that ranks (als_implicit).
+//
 // Train is the fast solver, TrainReference the same mathematics written plainly
 // in float64 with gonum: the reference that Train is tested against.
 package als

@@ -44,7 +44,7 @@ func (f *Folder) Clone() *Folder {
 //
 //	argmin over (b, x) of Σ (r − μ − b_i − b − x·y_i)² + λ·n^ν·(b² + ‖x‖²)        (after Zhou et al. 2008, ALS-WR)
 //
-// rows, each at least 0 and less than the number of movies, and values, in
+// With a posterior it is that of a posteriorFolder. rows, each at least 0 and less than the number of movies, and values, in
 // stars, have equal length n. With none it returns ErrNoKnownMovies, and x is
 // left as it was.
 func (f *Folder) FoldIn(rows []int32, values []float32, x []float32) (bias float32, err error) {

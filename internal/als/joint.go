@@ -58,10 +58,12 @@ type jointRow struct {
 	rank, stride int
 	gram         []float32 // [stride × (2·stride + kernel.Width)]
 	inverse      []float32 // as gram
-	covariance   []float32 // Σ c·V [stride × stride]
+	sum          []float32 // Σ p·E[zzᵀ], upper triangle [stride × stride]
+	right        []float32 // Σ p·E[z·t] [stride]
+	squares      float64   // Σ p·E[t²]
+	covariance   []float32 // Σ p·V [stride × stride]
 	packed       []float32 // [chunk × stride]
 	scale, coeff []float32 // [chunk]
-	right        []float32 // [stride]
 	product      []float32 // [stride]
 	normals      []float32 // [stride]
 }
@@ -71,7 +73,7 @@ func newJointRow(rank int) *jointRow {
 	size := stride * (2*stride + kernel.Width)
 	return &jointRow{
 		rank: rank, stride: stride,
-		gram: kernel.Aligned(size), inverse: kernel.Aligned(size), covariance: kernel.Aligned(stride * stride),
+		gram: kernel.Aligned(size), inverse: kernel.Aligned(size), covariance: kernel.Aligned(stride * stride), sum: kernel.Aligned(stride * stride),
 		packed: kernel.Aligned(chunk * stride), scale: kernel.Aligned(chunk), coeff: kernel.Aligned(chunk),
 		right: kernel.Aligned(stride), product: kernel.Aligned(stride), normals: kernel.Aligned(stride),
 	}
@@ -101,30 +103,24 @@ type rowTask struct {
 // It returns Σ p·e², with e² the expected squared error of a rating; where
 // normals are given, that of the sample.
 func (s *jointRow) solve(t rowTask, normals, x, covariance []float32) float64 {
-	stride, rank := s.stride, s.rank
+	s.add(t)
+	return s.finish(t, normals, x, covariance)
+}
+
+// finish is solve after add of the same task but for its weight.
+func (s *jointRow) finish(t rowTask, normals, x, covariance []float32) float64 {
+	stride, rank, weight := s.stride, s.rank, float32(t.weight)
 	width, rhs := stride+kernel.Width, stride
 	if covariance != nil {
 		width, rhs = 2*stride+kernel.Width, 2*stride
 	}
 	gram := s.gram[:stride*width]
 	for c := range stride {
-		copy(gram[c*width:][:stride], t.prior.precision[c*stride:])
-	}
-	clear(s.right)
-	targets := s.sums(t, gram, width)
-	if t.other.covariances != nil {
-		// Of z = (y, 1) only y is uncertain; b_other is part of t.
-		for c := range rank {
-			to, v := gram[c*width:][:rank], s.covariance[c*stride:][:stride]
-			for j := c; j < rank; j++ {
-				to[j] += v[j]
-			}
-			s.right[c] -= v[rank]
+		row, prior, sum := gram[c*width+c:][:stride-c], t.prior.precision[c*stride+c:], s.sum[c*stride+c:]
+		for j := range row {
+			row[j] = prior[j] + weight*sum[j]
 		}
-		targets += float64(s.covariance[rank*stride+rank])
-	}
-	for c := range stride {
-		gram[c*width+rhs] = s.right[c] + t.prior.shift[c]
+		gram[c*width+rhs] = t.prior.shift[c] + weight*s.right[c]
 	}
 	if covariance == nil {
 		kernel.Cholesky(gram, width, stride, t.prior.least)
@@ -146,9 +142,9 @@ func (s *jointRow) solve(t rowTask, normals, x, covariance []float32) float64 {
 	kernel.SolveUpper(gram, width, stride, x[:stride])
 	// Σ p·(t − x·z)² = Σ p·t² − 2x·Σ p·zt + xᵀPx − xᵀΛx, and xᵀPx is the norm of Lᵀx.
 	kernel.Products(s.product, t.prior.precision, stride, x[:stride])
-	errors := targets + norm
+	errors := t.weight*s.squares + norm
 	for c, value := range x[:stride] {
-		errors -= float64(value) * (2*float64(s.right[c]) + float64(s.product[c]))
+		errors -= float64(value) * (2*t.weight*float64(s.right[c]) + float64(s.product[c]))
 	}
 	if covariance != nil { // and of x's own uncertainty tr(PV) − tr(ΛV)
 		errors += float64(rank+1) - s.traceWith(t.prior.precision, covariance)
@@ -156,43 +152,53 @@ func (s *jointRow) solve(t rowTask, normals, x, covariance []float32) float64 {
 	return max(errors, 0)
 }
 
-// sums adds Σ p·zzᵀ to gram, leaves Σ p·zt in s.right and Σ p·V in s.covariance,
-// and returns Σ p·t².
-func (s *jointRow) sums(t rowTask, gram []float32, width int) float64 {
+// add leaves in s the sums over the ratings of a task, without its weight: those
+// of E[zzᵀ], E[z·t] and E[t²], each times the rating's precision.
+func (s *jointRow) add(t rowTask) {
 	stride, rank := s.stride, s.rank
-	if t.other.covariances != nil {
-		clear(s.covariance)
-	}
-	own, targets := t.alpha*t.weight, 0.0
+	clear(s.sum)
+	clear(s.right)
+	clear(s.covariance)
+	s.squares = 0
+	uncertain := t.other.covariances != nil
 	rows, values := t.rows, t.values
 	for len(rows) > 0 {
 		n := min(chunk, len(rows))
 		scale, coeff := s.scale[:n], s.coeff[:n]
 		for k, row := range rows[:n] {
-			p := own
+			p := t.alpha
 			if t.other.weights != nil {
 				p *= float64(t.other.weights[row])
 			}
-			coeff[k] = float32(p)
 			scale[k] = float32(math.Sqrt(p))
-		}
-		if t.other.covariances != nil {
-			for k, row := range rows[:n] {
+			if uncertain {
+				coeff[k] = float32(p)
 				kernel.AddCombination(s.covariance, t.other.covariance(int(row)), stride*stride, coeff[k:k+1])
 			}
+			target := float64(values[k]) - t.mean - float64(t.other.vectors[int(row)*stride+rank])
+			s.squares += p * target * target
+			coeff[k] = scale[k] * float32(target)
 		}
 		kernel.GatherScaled(s.packed, t.other.vectors, stride, rows[:n], scale)
-		for k, row := range rows[:n] {
-			target := float64(values[k]) - t.mean - float64(t.other.vectors[int(row)*stride+rank])
-			targets += float64(coeff[k]) * target * target
-			coeff[k] = scale[k] * float32(target)
+		for k := range n {
 			s.packed[k*stride+rank] = scale[k]
 		}
-		kernel.AddGram(gram, width, s.packed, stride, n)
+		kernel.AddGram(s.sum, stride, s.packed, stride, n)
 		kernel.AddCombination(s.right, s.packed, stride, coeff)
 		rows, values = rows[n:], values[n:]
 	}
-	return targets
+	if !uncertain {
+		return
+	}
+	// Of z = (y, 1) only y is uncertain; b_other is part of t.
+	for c := range rank {
+		to, v := s.sum[c*stride:][:rank], s.covariance[c*stride:][:stride]
+		for j := c; j < rank; j++ {
+			to[j] += v[j]
+		}
+		s.right[c] -= v[rank]
+	}
+	s.squares += float64(s.covariance[rank*stride+rank])
 }
 
 // traceWith is tr(AB) of a [stride × stride] with both triangles and b with its

@@ -63,11 +63,12 @@ func (p *posteriorFolder) foldIn(rows []int32, values []float32, x []float32) (b
 	task := rowTask{
 		other: p.movies, prior: p.prior, mean: float64(p.f.Mean), alpha: p.noise.alpha, weight: 1, rows: rows, values: values,
 	}
+	p.solver.add(task)
 	for range weightSteps {
-		errors := p.solver.solve(task, nil, p.vector, p.covariance)
+		errors := p.solver.finish(task, nil, p.vector, p.covariance)
 		task.weight = p.noise.weight(len(rows), errors/task.weight)
 	}
-	p.solver.solve(task, nil, p.vector, p.covariance)
+	p.solver.finish(task, nil, p.vector, p.covariance)
 	copy(x, p.vector[:p.f.Rank])
 	return p.vector[p.f.Rank], float32(task.weight)
 }

@@ -93,7 +93,6 @@ func (s *rowSolver) clearGram() {
 // leave of their values. It returns the sums of these targets and of their
 // squares.
 func (s *rowSolver) pack(fixed sideFactors, mean float64, rows []int32, values []float32) (sum, squares float64) {
-	kernel.Gather(s.packed, fixed.factors, s.stride, rows)
 	targets := s.targets[:len(rows)]
 	values = values[:len(rows)]
 	middle := float32(mean)
@@ -104,6 +103,7 @@ func (s *rowSolver) pack(fixed sideFactors, mean float64, rows []int32, values [
 		sums[k&1] += float64(target)
 		ofSquares[k&1] += float64(target) * float64(target)
 	}
+	kernel.Gather(s.packed, fixed.factors, s.stride, rows) // after their biases, which Go has found to be there
 	return sums[0] + sums[1], ofSquares[0] + ofSquares[1]
 }
 

@@ -3,7 +3,6 @@ package als
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
@@ -93,24 +92,12 @@ func (b *bayesian) expectedPrior(ctx context.Context, of *joint, floor float64) 
 
 // expectNoise sets the weights of users, alpha and nu.
 func (b *bayesian) expectNoise() {
-	total, weights, logs := 0.0, 0.0, 0.0
-	for u := range b.errors {
-		errors := b.errors[u] / float64(b.users.weights[u])
+	total, weights, logs := b.weigh(func(u int, errors float64) (weight, log float64) {
 		n := int(b.f.UserCounts[u])
-		weight := b.noise.weight(n, errors)
-		total += weight * errors / b.noise.alpha
-		weights += weight
-		logs += b.noise.expectedLogWeight(n, errors)
-		b.errors[u] = errors * weight
-		b.users.weights[u] = float32(weight)
-	}
-	old := b.noise.alpha
-	b.noise.alpha = float64(b.m.Len()) / max(total, 1e-9*float64(b.m.Len()))
-	b.noise.bestFreedom(float64(len(b.errors)), weights, logs)
-	for u := range b.errors {
-		b.errors[u] *= b.noise.alpha / old
-	}
-	if math.IsInf(b.noise.alpha, 0) {
-		b.noise.alpha = 1e9
-	}
+		return b.noise.weight(n, errors), b.noise.expectedLogWeight(n, errors)
+	})
+	ratings := float64(b.m.Len())
+	next := noise{alpha: ratings / max(total, 1e-9*ratings), nu: b.noise.nu}
+	next.bestFreedom(float64(len(b.errors)), weights, logs)
+	b.setNoise(next)
 }

@@ -90,26 +90,28 @@ func sortedKeys[V any](of map[int64]V) []int64 {
 	return keys
 }
 
-// byModel measures rankings by the scores with which m ranks, see
-// model.RankingScores. It also returns NDCG@10 of every user.
+// byModel measures the rankings that m serves, see model.TopN. It also returns
+// NDCG@10 of every user.
 func (a *audience) byModel(ctx context.Context, m *model.Model, threads int) (Ranking, []float64, error) {
 	return a.measure(ctx, threads, func() func(rankedUser) []int32 {
-		top := newTopMovies(listDepth)
-		scores := make([]float32, len(a.f.Movies))
+		var list []int32
 		return func(user rankedUser) []int32 {
-			m.RankingScores(user.id, scores)
-			seen := user.seen
-			top.reset()
-			for i, score := range scores {
-				if len(seen) > 0 && int(seen[0]) == i {
-					seen = seen[1:]
-					continue
-				}
-				top.offer(int32(i), score)
+			list = list[:0]
+			for _, scored := range m.TopN(user.id, listDepth, func(movie int64) bool {
+				_, seen := slices.BinarySearch(user.seen, a.row(movie))
+				return seen
+			}) {
+				list = append(list, a.row(scored.Movie))
 			}
-			return top.rows()
+			return list
 		}
 	})
+}
+
+// row is that of a movie which the model knows.
+func (a *audience) row(movie int64) int32 {
+	row, _ := slices.BinarySearch(a.f.Movies, movie)
+	return int32(row)
 }
 
 // byPopularity measures one ranking for all, by number of training ratings.
@@ -241,36 +243,4 @@ func quality(list, relevant []int32, count int) (q listQuality) {
 		}
 	}
 	return q
-}
-
-// topMovies keeps the best of the movies that are offered in ascending order of
-// rows: the highest scores, and of equal scores the lowest rows, which are the
-// lowest ids.
-type topMovies struct {
-	depth  int
-	movies []int32 // best first
-	scores []float32
-}
-
-func newTopMovies(depth int) *topMovies {
-	return &topMovies{depth: depth, movies: make([]int32, 0, depth+1), scores: make([]float32, 0, depth+1)}
-}
-
-func (t *topMovies) reset() { t.movies, t.scores = t.movies[:0], t.scores[:0] }
-
-func (t *topMovies) rows() []int32 { return t.movies }
-
-func (t *topMovies) offer(movie int32, score float32) {
-	if len(t.scores) == t.depth && score <= t.scores[t.depth-1] {
-		return
-	}
-	at := len(t.scores)
-	for at > 0 && t.scores[at-1] < score {
-		at--
-	}
-	t.movies = slices.Insert(t.movies, at, movie)
-	t.scores = slices.Insert(t.scores, at, score)
-	if len(t.scores) > t.depth {
-		t.movies, t.scores = t.movies[:t.depth], t.scores[:t.depth]
-	}
 }

@@ -194,6 +194,7 @@ func (r *replayRun) train(ctx context.Context) error {
 	if r.live, err = newLiveFactors(f, len(f.Movies), nil); err != nil {
 		return err
 	}
+	r.live.folder = als.NewFolder(r.live.f)
 	r.result.Trainings++
 	if r.done == 0 {
 		return r.predictFrozen(f)

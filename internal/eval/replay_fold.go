@@ -17,6 +17,7 @@ type liveFactors struct {
 	f       *als.Factors    // for Folders; its movies are not ascending
 	rows    map[int64]int32 // of movies
 	trained int             // movies that the model knows by training
+	folder  *als.Folder     // to clone, once f is complete
 }
 
 // newLiveFactors returns the trained factors with room for more movies behind
@@ -68,7 +69,7 @@ type userFolder struct {
 }
 
 func newUserFolder(live *liveFactors) *userFolder {
-	return &userFolder{live: live, folder: als.NewFolder(live.f), x: make([]float32, live.f.Rank)}
+	return &userFolder{live: live, folder: live.folder.Clone(), x: make([]float32, live.f.Rank)}
 }
 
 // fold folds a user in, from all ratings; one without any has no bias and no
@@ -113,9 +114,9 @@ func (r *replayRun) foldMovies(ctx context.Context) error {
 	}
 	f, rank := live.f, live.f.Rank
 	errs := make([]error, len(movies))
-	sideRows := rowsOf(side.Movies)
+	sideRows, folders := rowsOf(side.Movies), als.NewFolder(side)
 	err = inParallel(ctx, r.Parameters.Threads, len(movies), func() func(int) {
-		folder := als.NewFolder(side)
+		folder := folders.Clone()
 		var rows []int32
 		var values []float32
 		return func(k int) {
@@ -135,6 +136,7 @@ func (r *replayRun) foldMovies(ctx context.Context) error {
 		return fmt.Errorf("folding movies in: %w", err)
 	}
 	r.result.FoldedMovies += len(movies)
+	live.folder = als.NewFolder(f)
 	r.live = live
 	return nil
 }

@@ -66,7 +66,7 @@ func Use(name string) error {
 }
 
 // Gather copies rows of factors [· × stride] one after another into packed
-// [len(rows) × stride].
+// [len(rows) × stride]. Rows have to be there: vector kernels do not look.
 func Gather(packed, factors []float32, stride int, rows []int32) {
 	if len(rows) > 0 && stride > 0 {
 		chosen.gather(packed[:len(rows)*stride], factors, stride, rows)

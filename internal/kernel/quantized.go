@@ -9,13 +9,13 @@ import "math"
 // For a row y ≈ ŷ and a vector x ≈ x̂, |x·y − x̂·ŷ| ≤ ‖x‖·‖y−ŷ‖ + ‖x−x̂‖·‖ŷ‖
 // (Cauchy and Schwarz).
 type Quantized struct {
-	rows, stride int
-	data         []int8  // blocks of blockRows rows: for every four columns, four of each row
-	offset       []int32 // −128·Σ of a row's bytes, as queries are stored with 128 added
-	scale        []float32
-	bias         []float32
-	errors       []float32 // ‖y−ŷ‖
-	norms        []float32 // ‖ŷ‖
+	stride int
+	data   []int8  // blocks of blockRows rows: for every four columns, four of each row
+	offset []int32 // −128·Σ of a row's bytes, as queries are stored with 128 added
+	scale  []float32
+	bias   []float32
+	errors []float32 // ‖y−ŷ‖
+	norms  []float32 // ‖ŷ‖
 }
 
 const (
@@ -34,7 +34,7 @@ func Quantize(factors []float32, stride int, bias []float32) *Quantized {
 	rows := len(bias)
 	size := (rows + QuantizedRows - 1) / QuantizedRows * QuantizedRows
 	q := &Quantized{
-		rows: rows, stride: stride, data: make([]int8, size*stride), offset: make([]int32, size),
+		stride: stride, data: make([]int8, size*stride), offset: make([]int32, size),
 		scale: Aligned(size), bias: Aligned(size), errors: Aligned(size), norms: Aligned(size),
 	}
 	for row := range size {

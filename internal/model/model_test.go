@@ -2,7 +2,6 @@ package model
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -359,30 +358,5 @@ func BenchmarkPredictAndLearn(b *testing.B) {
 	for b.Loop() {
 		n++
 		users.PredictAndLearn(m, ratings.Rating{User: 4, Movie: n*7%1000*20 + 5, Value: 3, Time: n})
-	}
-}
-
-func TestRankingScoresOrderAsTopNDoes(t *testing.T) {
-	for _, head := range []*als.Preference{nil, {
-		Rank: 9, UserFactors: random(20, 700, 9, 2).UserFactors, MovieFactors: random(20, 700, 9, 2).MovieFactors, Beta: 0.3,
-	}} {
-		f := random(20, 700, 5, 1)
-		f.Preference = head
-		m := mustNew(t, f)
-		movies := m.Factors().Movies
-		scores := make([]float32, len(movies))
-		for _, user := range []int64{m.Factors().Users[0], -1} {
-			m.RankingScores(user, scores)
-			order := make([]int, len(movies))
-			for i := range order {
-				order[i] = i
-			}
-			slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(scores[j], scores[i]) })
-			for place, item := range m.TopN(user, len(movies), nil) {
-				if movies[order[place]] != item.Movie {
-					t.Fatalf("head %t, user %d, place %d: movie %d by score, %d in the list", head != nil, user, place, movies[order[place]], item.Movie)
-				}
-			}
-		}
 	}
 }

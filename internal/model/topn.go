@@ -48,19 +48,6 @@ func (m *Model) TopN(user int64, n int, exclude func(movie int64) bool) []Scored
 	return best.best
 }
 
-// RankingScores writes the scores by which TopN ranks the movies, up to what is
-// the same for all movies of the user, into scores [movies], in the order of
-// Factors().Movies. It panics if the length is another.
-func (m *Model) RankingScores(user int64, scores []float32) {
-	if len(scores) != len(m.factors.Movies) {
-		panic("model: RankingScores: one score a movie is needed")
-	}
-	ranker := m.ranker()
-	scratch := ranker.scratch.Get().(*rankScratch)
-	defer ranker.scratch.Put(scratch)
-	ranker.score(scores, 0, scratch, scratch.set(m.factors, m.row(m.users, user)))
-}
-
 const (
 	rankedAtOnce   = 1024 // movies that are scored before any is looked at
 	gatheredAtOnce = 64   // movies that are scored out of their order
