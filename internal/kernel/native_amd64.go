@@ -2,7 +2,7 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
-//go:generate go run -modfile=../../.ci/tools/go.mod gen.go -out vectors_amd64.s -stubs vectors_amd64.go -pkg kernel
+//go:generate go run -modfile=../../.ci/tools/go.mod gen/main.go gen/memory.go gen/gram.go gen/cholesky.go gen/products.go gen/bounds.go -out vectors_amd64.s -stubs vectors_amd64.go -pkg kernel
 
 func native() []implementation {
 	var all []implementation
