@@ -16,6 +16,15 @@ func (s *Store) Scan(ctx context.Context, fn func([]ratings.Rating) error) error
 	}
 	defer rows.Close()
 	batch := make([]ratings.Rating, 0, scanBatch)
+	flush := func() error {
+		// The driver learns of the end of ctx later, on a goroutine of its own.
+		if err := ctx.Err(); err != nil {
+			return s.fail(ctx, "scanning ratings of", err)
+		}
+		err := fn(batch)
+		batch = batch[:0]
+		return err
+	}
 	for rows.Next() {
 		var r ratings.Rating
 		if err := rows.Scan(&r.User, &r.Movie, &r.Value, &r.Time); err != nil {
@@ -24,10 +33,9 @@ func (s *Store) Scan(ctx context.Context, fn func([]ratings.Rating) error) error
 		if batch = append(batch, r); len(batch) < scanBatch {
 			continue
 		}
-		if err := fn(batch); err != nil {
+		if err := flush(); err != nil {
 			return err
 		}
-		batch = batch[:0]
 	}
 	if err := rows.Err(); err != nil {
 		return s.fail(ctx, "scanning ratings of", err)
@@ -35,7 +43,7 @@ func (s *Store) Scan(ctx context.Context, fn func([]ratings.Rating) error) error
 	if len(batch) == 0 {
 		return nil
 	}
-	return fn(batch)
+	return flush()
 }
 
 // History returns one user's ratings in the order of movies.
