@@ -18,6 +18,10 @@
 // default) and by Gibbs sampling (als_bayes), what Spark's ALS computes
 // (als_spark), and the head that ranks (als_implicit).
 //
+// Where the processor multiplies bfloat16, als takes the rows of the other side
+// rounded to that in all half-steps but the last, which costs half; the errors of
+// rounding are independent, and regularization is larger than their sum.
+//
 // Train is the fast solver, TrainReference the same mathematics written plainly
 // in float64 with gonum: the reference that Train is tested against.
 package als

@@ -27,7 +27,7 @@ func NewFolder(f *Factors) *Folder {
 	if f.Posterior != nil {
 		return &Folder{f: f, posterior: newPosteriorFolder(f)}
 	}
-	folder := &Folder{f: f, movies: sideFactors{f.MovieBias, padded(f.MovieFactors, f.Rank)}}
+	folder := &Folder{f: f, movies: sideFactors{bias: f.MovieBias, factors: padded(f.MovieFactors, f.Rank)}}
 	return folder.Clone()
 }
 

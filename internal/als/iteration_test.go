@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
 )
 
@@ -19,12 +20,19 @@ func BenchmarkIteration(b *testing.B) {
 		p.Rank = rank
 		t := newTrainer(m, p)
 		_ = t.f.solveBiases(context.Background(), m, 3)
-		_ = t.iterate(context.Background())
-		b.Run(strconv.Itoa(rank), func(b *testing.B) {
-			for b.Loop() {
-				_ = t.iterate(context.Background())
-			}
-		})
+		_ = t.iterate(context.Background(), false)
+		run := func(name string) {
+			b.Run(strconv.Itoa(rank)+name, func(b *testing.B) {
+				for b.Loop() {
+					_ = t.iterate(context.Background(), false)
+				}
+			})
+		}
+		if kernel.HasBFloat16() {
+			run("/bfloat16")
+		}
+		t.users.halves, t.movies.halves = nil, nil
+		run("/float32")
 	}
 }
 

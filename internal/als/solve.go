@@ -15,6 +15,7 @@ const (
 type sideFactors struct {
 	bias    []float32 // [rows]
 	factors []float32 // [rows × stride], aligned and padded with zeros
+	halves  []uint16  // factors in bfloat16, nil where all of their precision is asked for
 }
 
 // padded returns factors [rows × rank] as rows of their stride: the same memory
@@ -52,8 +53,11 @@ type rowSolver struct {
 	rank, stride, width int
 	gram                []float32 // [stride × width], right sides in the columns after the matrix
 	packed              []float32 // [chunk × stride]
+	pairs               []uint32  // [chunk/2 × stride]
+	high, low           []uint32  // targets as two bfloat16 [chunk/2]
 	targets             []float32 // [chunk]
 	sum, right          []float32 // Σy and Σt·y [stride]
+	half                []float32 // L⁻¹Yᵀt [stride]
 	total               *heavySums
 	unbiased            bool // biases are 0 and stay so
 }
@@ -64,7 +68,8 @@ func newRowSolver(rank int, unbiased bool) *rowSolver {
 	return &rowSolver{
 		rank: rank, stride: stride, width: width, unbiased: unbiased,
 		gram: kernel.Aligned(stride * width), packed: kernel.Aligned(chunk * stride), targets: kernel.Aligned(chunk),
-		sum: kernel.Aligned(stride), right: kernel.Aligned(stride),
+		pairs: make([]uint32, chunk/2*stride), high: make([]uint32, chunk/2), low: make([]uint32, chunk/2),
+		sum: kernel.Aligned(stride), right: kernel.Aligned(stride), half: kernel.Aligned(stride),
 	}
 }
 
@@ -89,22 +94,20 @@ func (s *rowSolver) clearGram() {
 	}
 }
 
-// pack gathers the factors of rows, at most chunk of them, and what the biases
-// leave of their values. It returns the sums of these targets and of their
-// squares.
-func (s *rowSolver) pack(fixed sideFactors, mean float64, rows []int32, values []float32) (sum, squares float64) {
-	targets := s.targets[:len(rows)]
-	values = values[:len(rows)]
-	middle := float32(mean)
-	var sums, ofSquares [2]float64 // of even and of odd ratings, which do not wait for each other
-	for k, row := range rows {
-		target := values[k] - middle - fixed.bias[row]
-		targets[k] = target
-		sums[k&1] += float64(target)
-		ofSquares[k&1] += float64(target) * float64(target)
+// add adds to the sums what at most chunk rows of the fixed side contribute, whose
+// targets are set.
+func (s *rowSolver) add(fixed sideFactors, rows []int32) {
+	if fixed.halves == nil {
+		kernel.Gather(s.packed, fixed.factors, s.stride, rows)
+		kernel.AddGram(s.gram, s.width, s.packed, s.stride, len(rows))
+		kernel.AddSums(s.sum, s.right, s.packed, s.stride, s.targets[:len(rows)])
+		return
 	}
-	kernel.Gather(s.packed, fixed.factors, s.stride, rows) // after their biases, which Go has found to be there
-	return sums[0] + sums[1], ofSquares[0] + ofSquares[1]
+	pairs := (len(rows) + 1) / 2
+	kernel.Pairs(s.pairs, fixed.halves, s.stride, rows)
+	kernel.AddGramPairs(s.gram, s.width, s.pairs, s.stride, pairs)
+	kernel.SplitPairs(s.high, s.low, s.targets[:2*kernel.Stride(pairs)])
+	kernel.AddSumsPairs(s.sum, s.right, s.pairs, s.stride, s.high[:pairs], s.low)
 }
 
 // solvePrimal solves the normal equations of (x, b), in which the bias is one
@@ -127,10 +130,9 @@ func (s *rowSolver) solvePrimal(fixed sideFactors, mean float64, rows []int32, v
 	targets, squares := 0.0, 0.0
 	for packed := chunk; len(rows) > 0; packed += chunk {
 		m := min(chunk, len(rows))
-		sum, square := s.pack(fixed, mean, rows[:m], values)
+		sum, square := kernel.Targets(s.targets, values[:m], rows[:m], fixed.bias, float32(mean))
 		targets, squares = targets+sum, squares+square
-		kernel.AddGram(s.gram, s.width, s.packed, s.stride, m)
-		kernel.AddSums(s.sum, s.right, s.packed, s.stride, s.targets[:m])
+		s.add(fixed, rows[:m])
 		rows, values = rows[m:], values[m:]
 		if isHeavy && (packed%heavy == 0 || len(rows) == 0) {
 			s.total.move(s)
@@ -145,29 +147,39 @@ func (s *rowSolver) solvePrimal(fixed sideFactors, mean float64, rows []int32, v
 		row[s.stride], row[s.stride+1] = s.sum[c], s.right[c]
 	}
 	kernel.Cholesky(s.gram, s.width, s.stride, float32(reg))
-	pp, pq := 0.0, 0.0
+	p, q := s.sum[:s.stride], s.half[:s.stride] // Σy is done with
 	for c := range s.stride {
 		right := s.gram[c*s.width+s.stride:][:2]
-		p, q := float64(right[0]), float64(right[1])
-		pp += p * p
-		pq += p * q
+		p[c], q[c] = right[0], right[1]
 	}
 	bias := 0.0
 	if !s.unbiased {
+		pp, pq := products(p, p, q)
 		bias = (targets - pq) / max(n+reg-pp, reg)
 	}
-	for c := range s.stride {
-		right := s.gram[c*s.width+s.stride:][:2]
-		x[c] = float32(float64(right[1]) - bias*float64(right[0]))
+	x = x[:s.stride]
+	for c := range x {
+		x[c] = float32(float64(q[c]) - bias*float64(p[c]))
 	}
-	kernel.SolveUpper(s.gram, s.width, s.stride, x[:s.stride])
+	kernel.SolveUpper(s.gram, s.width, s.stride, x)
 	// At the solution Σ e² = Σ t² − (x, b)·(Yᵀt, 1ᵀt) − reg·‖(x, b)‖².
-	sse := squares - bias*targets - reg*bias*bias
-	for c, value := range x[:s.stride] {
-		v := float64(value)
-		sse -= v*float64(s.right[c]) + reg*v*v
-	}
+	norm, product := products(x, x, s.right)
+	sse := squares - bias*targets - reg*bias*bias - product - reg*norm
 	return float32(bias), max(sse, 0)
+}
+
+// products returns x·y and x·z, all of an even length, in float64.
+func products(x, y, z []float32) (xy, xz float64) {
+	y, z = y[:len(x)], z[:len(x)]
+	var odd [2]float64 // sums of their own, which even ones do not wait for
+	for c := 1; c < len(x); c += 2 {
+		x0, x1 := float64(x[c-1]), float64(x[c])
+		xy += x0 * float64(y[c-1])
+		xz += x0 * float64(z[c-1])
+		odd[0] += x1 * float64(y[c])
+		odd[1] += x1 * float64(z[c])
+	}
+	return xy + odd[0], xz + odd[1]
 }
 
 // solveDual solves the same by n equations instead of rank+1, for rows of few
@@ -177,7 +189,8 @@ func (s *rowSolver) solveDual(fixed sideFactors, mean float64, rows []int32, val
 	size := kernel.Stride(n)
 	width := size + kernel.Width
 	gram := s.gram[:size*width]
-	s.pack(fixed, mean, rows, values)
+	kernel.Targets(s.targets, values, rows, fixed.bias, float32(mean))
+	kernel.Gather(s.packed, fixed.factors, s.stride, rows)
 	targets := s.targets[:n]
 	for k := range size {
 		row := gram[k*width:][:width]

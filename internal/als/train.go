@@ -30,7 +30,7 @@ func trainExplicit(ctx context.Context, m *ratings.Matrix, p Parameters, progres
 		return nil, fmt.Errorf("learning biases: %w", err)
 	}
 	for iteration := range p.Iterations {
-		if err := t.iterate(ctx); err != nil {
+		if err := t.iterate(ctx, iteration == p.Iterations-1); err != nil {
 			return nil, fmt.Errorf("training iteration %d: %w", iteration+1, err)
 		}
 		if progress != nil {
@@ -58,12 +58,23 @@ func newTrainer(m *ratings.Matrix, p Parameters) *trainer {
 	for range t.threads {
 		t.solvers = append(t.solvers, newRowSolver(p.Rank, p.Algorithm == Spark))
 	}
-	t.users = sideFactors{t.f.UserBias, kernel.Aligned(len(m.Users) * t.stride)}
-	t.movies = sideFactors{t.f.MovieBias, kernel.Aligned(len(m.Movies) * t.stride)}
+	t.users = sideFactors{bias: t.f.UserBias, factors: kernel.Aligned(len(m.Users) * t.stride)}
+	t.movies = sideFactors{bias: t.f.MovieBias, factors: kernel.Aligned(len(m.Movies) * t.stride)}
+	if kernel.HasBFloat16() && p.Algorithm != Spark {
+		t.users.halves, t.movies.halves = make([]uint16, len(t.users.factors)), make([]uint16, len(t.movies.factors))
+	}
 	for u, id := range m.Users {
 		startFactors(t.users.factors[u*t.stride:][:p.Rank], p.Seed, userSide, id)
+		t.users.halve(u, t.stride)
 	}
 	return t
+}
+
+// halve brings a row's bfloat16 up to date, if there are any.
+func (s *sideFactors) halve(row, stride int) {
+	if s.halves != nil {
+		kernel.Halve(s.halves[row*stride:][:stride], s.factors[row*stride:][:stride])
+	}
 }
 
 // factors returns what was learnt.
@@ -72,21 +83,27 @@ func (t *trainer) factors() *Factors {
 	return t.f
 }
 
-// iterate solves all movies, then all users.
-func (t *trainer) iterate(ctx context.Context) error {
+// iterate solves all movies, then all users. The last time it takes movies with
+// all of their precision: users are then what folding in would make of them.
+func (t *trainer) iterate(ctx context.Context, last bool) error {
 	f, mean := t.f, float64(t.f.Mean)
 	err := forRows(ctx, t.threads, t.movieOrder, func(worker, i int) {
 		rows, values := t.m.Movie(i)
 		reg := regularization(f.Lambda, f.Nu, len(rows))
 		t.movies.bias[i], _ = t.solvers[worker].solve(t.users, mean, rows, values, reg, t.movies.factors[i*t.stride:][:t.stride])
+		t.movies.halve(i, t.stride)
 	})
 	if err != nil {
 		return err
+	}
+	if last {
+		t.movies.halves = nil
 	}
 	return forRows(ctx, t.threads, t.userOrder, func(worker, u int) {
 		rows, values := t.m.User(u)
 		reg := regularization(f.Lambda, f.Nu, len(rows))
 		t.users.bias[u], t.userErrors[u] = t.solvers[worker].solve(t.movies, mean, rows, values, reg, t.users.factors[u*t.stride:][:t.stride])
+		t.users.halve(u, t.stride)
 	})
 }
 

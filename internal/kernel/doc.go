@@ -2,9 +2,10 @@
 // their time in, in float32: Gram matrices of gathered factor rows, Cholesky
 // factors and triangular solves, and inner products.
 //
-// Each has several implementations, "avx512", "avx2" and plain Go, "go". The
-// fastest that the processor has is chosen when the program starts; the
-// environment variable RECSYS_KERNEL forces one. Kernels agree with each other
+// Each has several implementations: "avx512bf16", which is "avx512" with kernels
+// for rows in bfloat16 beside it, "avx2" and plain Go, "go". The fastest that the
+// processor has is chosen when the program starts; the environment variable
+// RECSYS_KERNEL forces one. Kernels agree with each other
 // to rounding, not bit by bit; one kernel gives the same bits for the same
 // input, always.
 //

@@ -13,6 +13,7 @@ var generic = implementation{
 	addSums:        addSums,
 	products:       products,
 	dot:            dot,
+	targets:        targets,
 	cholesky:       cholesky,
 	solveUpper:     solveUpper,
 }
@@ -100,6 +101,26 @@ func dot(x, y []float32) float32 {
 		s0 += x[k] * y[k]
 	}
 	return (s0 + s1) + (s2 + s3)
+}
+
+func targets(targets, values []float32, rows []int32, bias []float32, mean float32) (sum, squares float64) {
+	clear(targets[len(values):])
+	targets, rows = targets[:len(values)], rows[:len(values)]
+	var sums, ofSquares [2]float64 // of even and of odd ratings, which do not wait for each other
+	k := 0
+	for ; k+2 <= len(values); k += 2 {
+		t0, t1 := values[k]-mean-bias[rows[k]], values[k+1]-mean-bias[rows[k+1]]
+		targets[k], targets[k+1] = t0, t1
+		even, odd := float64(t0), float64(t1)
+		sums[0], sums[1] = sums[0]+even, sums[1]+odd
+		ofSquares[0], ofSquares[1] = ofSquares[0]+even*even, ofSquares[1]+odd*odd
+	}
+	for ; k < len(values); k++ {
+		targets[k] = values[k] - mean - bias[rows[k]]
+		last := float64(targets[k])
+		sums[0], ofSquares[0] = sums[0]+last, ofSquares[0]+last*last
+	}
+	return sums[0] + sums[1], ofSquares[0] + ofSquares[1]
 }
 
 // cholesky leaves the rows of U, with 1/U_ii on the diagonal.

@@ -18,9 +18,11 @@ type implementation struct {
 	addSums        func(sum, v, packed []float32, stride int, c []float32)
 	products       func(out, packed []float32, stride int, x []float32)
 	dot            func(x, y []float32) float32
+	targets        func(targets, values []float32, rows []int32, bias []float32, mean float32) (sum, squares float64)
 	cholesky       func(a []float32, width, n int, least float32)
 	solveUpper     func(a []float32, width, n int, b []float32)
 	bounds         func(masks []uint16, q *Quantized, from int, query *Query) // nil: not faster than products
+	bfloats        *bfloats                                                   // nil: not faster than float32
 }
 
 // implementations are those that this processor can run, fastest first.
@@ -121,6 +123,16 @@ func Dot(x, y []float32) float32 {
 		return 0
 	}
 	return chosen.dot(x, y[:len(x)])
+}
+
+// Targets writes values[k] − mean − bias[rows[k]] into targets[k], and zeros up to
+// the next multiple of Width. It returns the sums of these and of their squares.
+// Rows have to be there: vector kernels do not look.
+func Targets(targets, values []float32, rows []int32, bias []float32, mean float32) (sum, squares float64) {
+	if len(rows) == 0 {
+		return 0, 0
+	}
+	return chosen.targets(targets[:Stride(len(rows))], values[:len(rows)], rows, bias, mean)
 }
 
 // Cholesky factors the leading n×n part of a [n × width], of which it reads the

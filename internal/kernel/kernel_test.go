@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -200,6 +201,106 @@ func TestCombinationsAndProducts(t *testing.T) {
 	})
 }
 
+// TestPairs compares kernels for bfloat16 with float64, on rows rounded by plain
+// arithmetic.
+func TestPairs(t *testing.T) {
+	each(t, func(t *testing.T) {
+		if !kernel.HasBFloat16() {
+			t.Skipf("%s has no bfloat16", kernel.Name())
+		}
+		rng := rand.New(rand.NewPCG(1, 9))
+		for _, stride := range strides() {
+			const rowsInAll = 40
+			factors, halves := random(rng, rowsInAll*stride), make([]uint16, rowsInAll*stride)
+			kernel.Halve(halves, factors)
+			for k, value := range factors {
+				rounded := math.Float32frombits(uint32(halves[k]) << 16)
+				if math.Abs(float64(rounded-value)) > math.Abs(float64(value))/(1<<8) {
+					t.Fatalf("%v is rounded to %v, which is not the nearest", value, rounded)
+				}
+				factors[k] = rounded
+			}
+			for _, n := range []int{0, 1, 2, 7, 64, 133} {
+				width, pairs := stride+kernel.Width*rng.IntN(2), (n+1)/2
+				rows, c := make([]int32, n), random(rng, n)
+				packed := make([]uint32, (pairs+1)*stride)
+				gram, size := mat.NewDense(stride, stride, nil), mat.NewDense(stride, stride, nil)
+				sum, v, sumSize := make([]float64, stride), make([]float64, stride), make([]float64, stride)
+				for k := range rows {
+					rows[k] = rng.Int32N(rowsInAll)
+					y := toFloat64(factors[int(rows[k])*stride:][:stride])
+					row := mat.NewVecDense(stride, y)
+					gram.RankOne(gram, 1, row, row)
+					for i, value := range y {
+						sum[i] += value
+						v[i] += float64(c[k]) * value
+						sumSize[i] += math.Abs(value) * max(1, math.Abs(float64(c[k])))
+						y[i] = math.Abs(value)
+					}
+					size.RankOne(size, 1, row, row)
+				}
+				kernel.Pairs(packed, halves, stride, rows)
+				for i := range stride {
+					if packed[pairs*stride+i] != 0 {
+						t.Fatalf("stride %d, %d rows: wrote past the end", stride, n)
+					}
+				}
+				out, before := random(rng, stride*width), make([]float32, stride*width)
+				copy(before, out)
+				kernel.AddGramPairs(out, width, packed, stride, pairs)
+				for i := range stride {
+					for j := i; j < stride; j++ {
+						if want := gram.At(i, j) + float64(before[i*width+j]); !closeTo(out[i*width+j], want, 1+size.At(i, j)) {
+							t.Fatalf("stride %d, width %d, %d rows: entry (%d, %d) is %v, want %v", stride, width, n, i, j, out[i*width+j], want)
+						}
+					}
+					for j := stride; j < width; j++ {
+						if out[i*width+j] != before[i*width+j] {
+							t.Fatalf("stride %d, width %d, %d rows: wrote to (%d, %d), beyond the matrix", stride, width, n, i, j)
+						}
+					}
+				}
+				whole := kernel.Stride(pairs) // of pairs
+				high, low := make([]uint32, whole), make([]uint32, whole)
+				kernel.SplitPairs(high, low, append(c, make([]float32, 2*whole-n)...))
+				gotSum, gotV := kernel.Aligned(stride), kernel.Aligned(stride)
+				kernel.AddSumsPairs(gotSum, gotV, packed, stride, high[:pairs], low[:pairs])
+				for i := range stride {
+					if !closeTo(gotSum[i], sum[i], 1+sumSize[i]) || math.Abs(float64(gotV[i])-v[i]) > sumSize[i]/(1<<15) {
+						t.Fatalf("stride %d, %d rows, column %d: got %v and %v, want %v and %v", stride, n, i, gotSum[i], gotV[i], sum[i], v[i])
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestTargets(t *testing.T) {
+	each(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(1, 10))
+		bias := random(rng, 100)
+		for n := range 70 {
+			values, rows := random(rng, n), make([]int32, n)
+			got := random(rng, kernel.Stride(n)+1)
+			past := got[len(got)-1]
+			want, wantSum, wantSquares := make([]float32, kernel.Stride(n)), 0.0, 0.0
+			for k := range rows {
+				rows[k] = rng.Int32N(100)
+				want[k] = values[k] - 3.5 - bias[rows[k]]
+				wantSum += float64(want[k])
+				wantSquares += float64(want[k]) * float64(want[k])
+			}
+			sum, squares := kernel.Targets(got, values, rows, bias, 3.5)
+			if !slices.Equal(got, append(want, past)) {
+				t.Fatalf("%d targets: got %v, want %v", n, got, append(want, past))
+			}
+			if math.Abs(sum-wantSum) > 1e-12*wantSquares || math.Abs(squares-wantSquares) > 1e-12*wantSquares {
+				t.Fatalf("%d targets: sums are %v and %v, want %v and %v", n, sum, squares, wantSum, wantSquares)
+			}
+		}
+	})
+}
+
 func toFloat64(values []float32) []float64 {
 	out := make([]float64, len(values))
 	for k, value := range values {
@@ -367,6 +468,22 @@ func BenchmarkGram(b *testing.B) {
 				kernel.AddGram(gram, stride, packed, stride, n)
 			}
 			b.ReportMetric(float64(stride*(stride+1)*n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+		})
+	}
+}
+
+func BenchmarkGramPairs(b *testing.B) {
+	for _, stride := range []int{16, 32, 64, 128} {
+		const pairs = 64
+		packed, gram := make([]uint32, pairs*stride), kernel.Aligned(stride*stride)
+		perImplementation(b, fmt.Sprint(stride), func(b *testing.B) {
+			if !kernel.HasBFloat16() {
+				b.Skip("no bfloat16")
+			}
+			for b.Loop() {
+				kernel.AddGramPairs(gram, stride, packed, stride, pairs)
+			}
+			b.ReportMetric(float64(stride*(stride+1)*2*pairs)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 		})
 	}
 }

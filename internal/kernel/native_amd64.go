@@ -2,16 +2,22 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
-//go:generate go run -modfile=../../.ci/tools/go.mod gen/main.go gen/memory.go gen/gram.go gen/cholesky.go gen/products.go gen/bounds.go -out vectors_amd64.s -stubs vectors_amd64.go -pkg kernel
+//go:generate go run -modfile=../../.ci/tools/go.mod gen/main.go gen/memory.go gen/gram.go gen/cholesky.go gen/products.go gen/bounds.go gen/bfloat.go gen/targets.go -out vectors_amd64.s -stubs vectors_amd64.go -pkg kernel
 
 func native() []implementation {
 	var all []implementation
-	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
-		best := vectors("avx512", gather512, gatherScaled512, gramPanel512, combination512, sums512, products512, 16, lessPanel512, diagonal512, across512, backward512)
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2 {
+		wide := vectors("avx512", gather512, gatherScaled512, gramPanel512, combination512, sums512, products512, 16, lessPanel512, diagonal512, across512, backward512)
+		wide.targets = wideTargets
 		if cpu.X86.HasAVX512VNNI {
-			best.bounds = bounds
+			wide.bounds = bounds
 		}
-		all = append(all, best)
+		if cpu.X86.HasAVX512BF16 {
+			half := wide
+			half.name, half.bfloats = "avx512bf16", &bfloats{halve, pairs, gramPairs, sumsPairs, splitPairs}
+			all = append(all, half)
+		}
+		all = append(all, wide)
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
 		all = append(all, vectors("avx2", gather256, gatherScaled256, gramPanel256, combination256, sums256, products256, 4, lessPanel256, diagonal256, across256, backward256))
@@ -56,6 +62,7 @@ func vectors(
 		addSums: func(sum, v, packed []float32, stride int, c []float32) {
 			sums(&v[0], &packed[0], &c[0], uintptr(len(c)), bytes(stride), &sum[0])
 		},
+		targets: targets,
 		products: func(out, packed []float32, stride int, x []float32) {
 			if whole := len(out) / productRows * productRows; whole > 0 {
 				products(&out[0], &packed[0], &x[0], uintptr(whole), bytes(stride), bytes(len(x)))
@@ -92,4 +99,30 @@ func bytes(n int) uintptr { return uintptr(4 * n) }
 func bounds(masks []uint16, q *Quantized, from int, query *Query) {
 	bounds512(&masks[0], &q.data[from*q.stride], &q.offset[from], &q.scale[from], &q.bias[from], &q.errors[from], &q.norms[from],
 		&query.bytes[0], uintptr(q.stride/4), uintptr(len(masks)), &query.terms)
+}
+
+func halve(to []uint16, from []float32) { halve512(&to[0], &from[0], bytes(len(from))) }
+
+func pairs(packed []uint32, factors []uint16, stride int, rows []int32) {
+	pairs512(&packed[0], &factors[0], &rows[0], uintptr(len(rows)/2), uintptr(2*stride))
+}
+
+func gramPairs(gram []float32, width int, packed []uint32, stride, pairs int) {
+	for j := 0; j < stride; j += Width {
+		gramPairs512(&gram[j*width+j], &packed[j], bytes(width), bytes(stride), uintptr(pairs), bytes(stride-j))
+	}
+}
+
+func sumsPairs(sum, v []float32, packed []uint32, stride int, high, low []uint32) {
+	sumsPairs512(&v[0], &packed[0], &high[0], &low[0], uintptr(len(high)), bytes(stride), &sum[0])
+}
+
+func splitPairs(high, low []uint32, c []float32) {
+	split512(&high[0], &low[0], &c[0], uintptr(len(c)/Width))
+}
+
+func wideTargets(targets, values []float32, rows []int32, bias []float32, mean float32) (sum, squares float64) {
+	var sums [2]float64
+	targets512(&targets[0], &values[0], &rows[0], &bias[0], uintptr(len(rows)), mean, &sums)
+	return sums[0], sums[1]
 }

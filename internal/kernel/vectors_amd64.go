@@ -108,3 +108,33 @@ func backward256(block *float32, b *float32, width uintptr, columns uintptr)
 //
 //go:noescape
 func bounds512(masks *uint16, data *int8, offset *int32, scale *float32, bias *float32, errors *float32, norms *float32, query *uint8, groups uintptr, blocks uintptr, terms *[4]float32)
+
+// halve512 rounds floats, columns bytes of them, to bfloat16.
+//
+//go:noescape
+func halve512(to *uint16, from *float32, columns uintptr)
+
+// pairs512 copies count pairs of rows, of stride bytes each, so that each column's two are side by side.
+//
+//go:noescape
+func pairs512(packed *uint32, factors *uint16, rows *int32, count uintptr, stride uintptr)
+
+// gramPairs512 is gramPanel512 for pairs of rows in bfloat16.
+//
+//go:noescape
+func gramPairs512(to *float32, from *uint32, width uintptr, stride uintptr, count uintptr, columns uintptr)
+
+// sumsPairs512 adds count pairs of rows, of stride bytes a pair, each times its c, which is the sum of two bfloat16, to v, and all rows to sum.
+//
+//go:noescape
+func sumsPairs512(v *float32, packed *uint32, high *uint32, low *uint32, count uintptr, stride uintptr, sum *float32)
+
+// targets512 writes values less mean and the biases of rows, in whole vectors, and the sums of these and of their squares.
+//
+//go:noescape
+func targets512(targets *float32, values *float32, rows *int32, bias *float32, count uintptr, mean float32, sums *[2]float64)
+
+// split512 makes each number the sum of two bfloat16, in two lines at a time.
+//
+//go:noescape
+func split512(high *uint32, low *uint32, c *float32, lines uintptr)

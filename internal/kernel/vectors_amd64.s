@@ -5339,3 +5339,793 @@ groups:
 	JNZ          next
 	VZEROUPPER
 	RET
+
+// func halve512(to *uint16, from *float32, columns uintptr)
+// Requires: AVX, AVX512F
+TEXT ·halve512(SB), $0-24
+	MOVQ to+0(FP), AX
+	MOVQ from+8(FP), CX
+	MOVQ columns+16(FP), DX
+
+next:
+	VMOVUPS (CX), Z0
+	LONG    $0x487ef262
+	WORD    $0xc872
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x20, AX
+	SUBQ    $0x40, DX
+	JNZ     next
+	VZEROUPPER
+	RET
+
+// func pairs512(packed *uint32, factors *uint16, rows *int32, count uintptr, stride uintptr)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·pairs512(SB), $0-40
+	MOVQ      packed+0(FP), AX
+	MOVQ      factors+8(FP), CX
+	MOVQ      rows+16(FP), DX
+	MOVQ      count+24(FP), BX
+	MOVQ      stride+32(FP), SI
+	VMOVDQU16 interleave<>+0(SB), Z0
+	LEAQ      -32(DX)(BX*8), DI
+
+next:
+	CMPQ    DX, DI
+	JGE     copy
+	MOVLQSX 32(DX), R8
+	MOVLQSX 36(DX), R9
+	IMULQ   SI, R8
+	IMULQ   SI, R9
+	ADDQ    CX, R8
+	ADDQ    CX, R9
+	XORQ    R10, R10
+
+prefetch:
+	PREFETCHT0 (R8)(R10*1)
+	PREFETCHT0 (R9)(R10*1)
+	ADDQ       $0x40, R10
+	CMPQ       R10, SI
+	JL         prefetch
+
+copy:
+	MOVLQSX (DX), R8
+	MOVLQSX 4(DX), R9
+	IMULQ   SI, R8
+	IMULQ   SI, R9
+	ADDQ    CX, R8
+	ADDQ    CX, R9
+	XORQ    R10, R10
+
+columns:
+	VMOVDQU      (R8)(R10*1), Y1
+	VINSERTI64X4 $0x01, (R9)(R10*1), Z1, Z1
+	VPERMW       Z1, Z0, Z1
+	VMOVUPS      Z1, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x20, R10
+	CMPQ         R10, SI
+	JL           columns
+	ADDQ         $0x08, DX
+	DECQ         BX
+	JNZ          next
+	VZEROUPPER
+	RET
+
+DATA interleave<>+0(SB)/4, $0x00100000
+DATA interleave<>+4(SB)/4, $0x00110001
+DATA interleave<>+8(SB)/4, $0x00120002
+DATA interleave<>+12(SB)/4, $0x00130003
+DATA interleave<>+16(SB)/4, $0x00140004
+DATA interleave<>+20(SB)/4, $0x00150005
+DATA interleave<>+24(SB)/4, $0x00160006
+DATA interleave<>+28(SB)/4, $0x00170007
+DATA interleave<>+32(SB)/4, $0x00180008
+DATA interleave<>+36(SB)/4, $0x00190009
+DATA interleave<>+40(SB)/4, $0x001a000a
+DATA interleave<>+44(SB)/4, $0x001b000b
+DATA interleave<>+48(SB)/4, $0x001c000c
+DATA interleave<>+52(SB)/4, $0x001d000d
+DATA interleave<>+56(SB)/4, $0x001e000e
+DATA interleave<>+60(SB)/4, $0x001f000f
+GLOBL interleave<>(SB), RODATA|NOPTR, $64
+
+// func gramPairs512(to *float32, from *uint32, width uintptr, stride uintptr, count uintptr, columns uintptr)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·gramPairs512(SB), $0-48
+	MOVQ    to+0(FP), AX
+	MOVQ    from+8(FP), CX
+	MOVQ    width+16(FP), DX
+	MOVQ    stride+24(FP), BX
+	MOVQ    count+32(FP), SI
+	MOVQ    columns+40(FP), DI
+	MOVQ    AX, R8
+	VMOVUPS (R8), Z0
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z2
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z3
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z4
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z5
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z6
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z7
+	ADDQ    DX, R8
+	VMOVUPS 32(R8), Y8
+	ADDQ    DX, R8
+	VMOVUPS 32(R8), Y9
+	ADDQ    DX, R8
+	VMOVUPS 32(R8), Y10
+	ADDQ    DX, R8
+	VMOVUPS 32(R8), Y11
+	ADDQ    DX, R8
+	VMOVUPS 32(R8), Y12
+	ADDQ    DX, R8
+	VMOVUPS 32(R8), Y13
+	ADDQ    DX, R8
+	VMOVUPS 32(R8), Y14
+	ADDQ    DX, R8
+	VMOVUPS 32(R8), Y15
+	MOVQ    CX, R9
+	MOVQ    SI, R8
+
+diagonal_rows:
+	VMOVUPS      (R9), Z16
+	VMOVUPS      32(R9), Y17
+	VPBROADCASTD (R9), Z18
+	LONG         $0x406eb262
+	WORD         $0xc052
+	VPBROADCASTD 4(R9), Z19
+	LONG         $0x4066b262
+	WORD         $0xc852
+	VPBROADCASTD 8(R9), Z20
+	LONG         $0x405eb262
+	WORD         $0xd052
+	VPBROADCASTD 12(R9), Z21
+	LONG         $0x4056b262
+	WORD         $0xd852
+	VPBROADCASTD 16(R9), Z22
+	LONG         $0x404eb262
+	WORD         $0xe052
+	VPBROADCASTD 20(R9), Z23
+	LONG         $0x4046b262
+	WORD         $0xe852
+	VPBROADCASTD 24(R9), Z24
+	LONG         $0x403eb262
+	WORD         $0xf052
+	VPBROADCASTD 28(R9), Z25
+	LONG         $0x4036b262
+	WORD         $0xf852
+	VPBROADCASTD 32(R9), Y18
+	LONG         $0x206e3262
+	WORD         $0xc152
+	VPBROADCASTD 36(R9), Y19
+	LONG         $0x20663262
+	WORD         $0xc952
+	VPBROADCASTD 40(R9), Y20
+	LONG         $0x205e3262
+	WORD         $0xd152
+	VPBROADCASTD 44(R9), Y21
+	LONG         $0x20563262
+	WORD         $0xd952
+	VPBROADCASTD 48(R9), Y22
+	LONG         $0x204e3262
+	WORD         $0xe152
+	VPBROADCASTD 52(R9), Y23
+	LONG         $0x20463262
+	WORD         $0xe952
+	VPBROADCASTD 56(R9), Y24
+	LONG         $0x203e3262
+	WORD         $0xf152
+	VPBROADCASTD 60(R9), Y25
+	LONG         $0x20363262
+	WORD         $0xf952
+	ADDQ         BX, R9
+	DECQ         R8
+	JNZ          diagonal_rows
+	MOVQ         AX, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z1, (R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z2, (R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z3, (R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z4, (R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z5, (R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z6, (R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z7, (R8)
+	ADDQ         DX, R8
+	VMOVUPS      Y8, 32(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Y9, 32(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Y10, 32(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Y11, 32(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Y12, 32(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Y13, 32(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Y14, 32(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Y15, 32(R8)
+	MOVQ         $0x00000040, R9
+
+columns:
+	MOVQ    DI, R8
+	SUBQ    R9, R8
+	JLE     done
+	LEAQ    (AX)(R9*1), R10
+	LEAQ    (CX)(R9*1), R11
+	CMPQ    R8, $0x40
+	JLE     narrow
+	MOVQ    R10, R8
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z2
+	VMOVUPS 64(R8), Z3
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z4
+	VMOVUPS 64(R8), Z5
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z6
+	VMOVUPS 64(R8), Z7
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z8
+	VMOVUPS 64(R8), Z9
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z10
+	VMOVUPS 64(R8), Z11
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z12
+	VMOVUPS 64(R8), Z13
+	ADDQ    DX, R8
+	VMOVUPS (R8), Z14
+	VMOVUPS 64(R8), Z15
+	MOVQ    CX, R12
+	MOVQ    R11, R13
+	MOVQ    SI, R8
+
+upper_rows:
+	VMOVUPS      (R13), Z16
+	VMOVUPS      64(R13), Z17
+	VPBROADCASTD (R12), Z18
+	LONG         $0x406eb262
+	WORD         $0xc052
+	LONG         $0x406eb262
+	WORD         $0xc952
+	VPBROADCASTD 4(R12), Z19
+	LONG         $0x4066b262
+	WORD         $0xd052
+	LONG         $0x4066b262
+	WORD         $0xd952
+	VPBROADCASTD 8(R12), Z20
+	LONG         $0x405eb262
+	WORD         $0xe052
+	LONG         $0x405eb262
+	WORD         $0xe952
+	VPBROADCASTD 12(R12), Z21
+	LONG         $0x4056b262
+	WORD         $0xf052
+	LONG         $0x4056b262
+	WORD         $0xf952
+	VPBROADCASTD 16(R12), Z22
+	LONG         $0x404e3262
+	WORD         $0xc052
+	LONG         $0x404e3262
+	WORD         $0xc952
+	VPBROADCASTD 20(R12), Z23
+	LONG         $0x40463262
+	WORD         $0xd052
+	LONG         $0x40463262
+	WORD         $0xd952
+	VPBROADCASTD 24(R12), Z24
+	LONG         $0x403e3262
+	WORD         $0xe052
+	LONG         $0x403e3262
+	WORD         $0xe952
+	VPBROADCASTD 28(R12), Z25
+	LONG         $0x40363262
+	WORD         $0xf052
+	LONG         $0x40363262
+	WORD         $0xf952
+	ADDQ         BX, R12
+	ADDQ         BX, R13
+	DECQ         R8
+	JNZ          upper_rows
+	MOVQ         R10, R8
+	VMOVUPS      Z0, (R8)
+	VMOVUPS      Z1, 64(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z2, (R8)
+	VMOVUPS      Z3, 64(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z4, (R8)
+	VMOVUPS      Z5, 64(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z6, (R8)
+	VMOVUPS      Z7, 64(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z8, (R8)
+	VMOVUPS      Z9, 64(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z10, (R8)
+	VMOVUPS      Z11, 64(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z12, (R8)
+	VMOVUPS      Z13, 64(R8)
+	ADDQ         DX, R8
+	VMOVUPS      Z14, (R8)
+	VMOVUPS      Z15, 64(R8)
+	LEAQ         (R10)(DX*8), R10
+	LEAQ         32(CX), R8
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z0
+	VMOVUPS      64(R12), Z1
+	ADDQ         DX, R12
+	VMOVUPS      (R12), Z2
+	VMOVUPS      64(R12), Z3
+	ADDQ         DX, R12
+	VMOVUPS      (R12), Z4
+	VMOVUPS      64(R12), Z5
+	ADDQ         DX, R12
+	VMOVUPS      (R12), Z6
+	VMOVUPS      64(R12), Z7
+	ADDQ         DX, R12
+	VMOVUPS      (R12), Z8
+	VMOVUPS      64(R12), Z9
+	ADDQ         DX, R12
+	VMOVUPS      (R12), Z10
+	VMOVUPS      64(R12), Z11
+	ADDQ         DX, R12
+	VMOVUPS      (R12), Z12
+	VMOVUPS      64(R12), Z13
+	ADDQ         DX, R12
+	VMOVUPS      (R12), Z14
+	VMOVUPS      64(R12), Z15
+	MOVQ         R8, R12
+	MOVQ         SI, R8
+
+lower_rows:
+	VMOVUPS      (R11), Z16
+	VMOVUPS      64(R11), Z17
+	VPBROADCASTD (R12), Z18
+	LONG         $0x406eb262
+	WORD         $0xc052
+	LONG         $0x406eb262
+	WORD         $0xc952
+	VPBROADCASTD 4(R12), Z19
+	LONG         $0x4066b262
+	WORD         $0xd052
+	LONG         $0x4066b262
+	WORD         $0xd952
+	VPBROADCASTD 8(R12), Z20
+	LONG         $0x405eb262
+	WORD         $0xe052
+	LONG         $0x405eb262
+	WORD         $0xe952
+	VPBROADCASTD 12(R12), Z21
+	LONG         $0x4056b262
+	WORD         $0xf052
+	LONG         $0x4056b262
+	WORD         $0xf952
+	VPBROADCASTD 16(R12), Z22
+	LONG         $0x404e3262
+	WORD         $0xc052
+	LONG         $0x404e3262
+	WORD         $0xc952
+	VPBROADCASTD 20(R12), Z23
+	LONG         $0x40463262
+	WORD         $0xd052
+	LONG         $0x40463262
+	WORD         $0xd952
+	VPBROADCASTD 24(R12), Z24
+	LONG         $0x403e3262
+	WORD         $0xe052
+	LONG         $0x403e3262
+	WORD         $0xe952
+	VPBROADCASTD 28(R12), Z25
+	LONG         $0x40363262
+	WORD         $0xf052
+	LONG         $0x40363262
+	WORD         $0xf952
+	ADDQ         BX, R12
+	ADDQ         BX, R11
+	DECQ         R8
+	JNZ          lower_rows
+	MOVQ         R10, R12
+	VMOVUPS      Z0, (R12)
+	VMOVUPS      Z1, 64(R12)
+	ADDQ         DX, R12
+	VMOVUPS      Z2, (R12)
+	VMOVUPS      Z3, 64(R12)
+	ADDQ         DX, R12
+	VMOVUPS      Z4, (R12)
+	VMOVUPS      Z5, 64(R12)
+	ADDQ         DX, R12
+	VMOVUPS      Z6, (R12)
+	VMOVUPS      Z7, 64(R12)
+	ADDQ         DX, R12
+	VMOVUPS      Z8, (R12)
+	VMOVUPS      Z9, 64(R12)
+	ADDQ         DX, R12
+	VMOVUPS      Z10, (R12)
+	VMOVUPS      Z11, 64(R12)
+	ADDQ         DX, R12
+	VMOVUPS      Z12, (R12)
+	VMOVUPS      Z13, 64(R12)
+	ADDQ         DX, R12
+	VMOVUPS      Z14, (R12)
+	VMOVUPS      Z15, 64(R12)
+	ADDQ         $0x80, R9
+	JMP          columns
+
+narrow:
+	MOVQ    R10, AX
+	VMOVUPS (AX), Z0
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z1
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z2
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z3
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z4
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z5
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z6
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z7
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z8
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z9
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z10
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z11
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z12
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z13
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z14
+	ADDQ    DX, AX
+	VMOVUPS (AX), Z15
+	MOVQ    CX, AX
+	MOVQ    R11, CX
+	MOVQ    SI, R8
+
+narrow_rows:
+	VMOVUPS      (CX), Z16
+	VPBROADCASTD (AX), Z18
+	LONG         $0x406eb262
+	WORD         $0xc052
+	VPBROADCASTD 4(AX), Z19
+	LONG         $0x4066b262
+	WORD         $0xc852
+	VPBROADCASTD 8(AX), Z20
+	LONG         $0x405eb262
+	WORD         $0xd052
+	VPBROADCASTD 12(AX), Z21
+	LONG         $0x4056b262
+	WORD         $0xd852
+	VPBROADCASTD 16(AX), Z22
+	LONG         $0x404eb262
+	WORD         $0xe052
+	VPBROADCASTD 20(AX), Z23
+	LONG         $0x4046b262
+	WORD         $0xe852
+	VPBROADCASTD 24(AX), Z24
+	LONG         $0x403eb262
+	WORD         $0xf052
+	VPBROADCASTD 28(AX), Z25
+	LONG         $0x4036b262
+	WORD         $0xf852
+	VPBROADCASTD 32(AX), Z18
+	LONG         $0x406e3262
+	WORD         $0xc052
+	VPBROADCASTD 36(AX), Z19
+	LONG         $0x40663262
+	WORD         $0xc852
+	VPBROADCASTD 40(AX), Z20
+	LONG         $0x405e3262
+	WORD         $0xd052
+	VPBROADCASTD 44(AX), Z21
+	LONG         $0x40563262
+	WORD         $0xd852
+	VPBROADCASTD 48(AX), Z22
+	LONG         $0x404e3262
+	WORD         $0xe052
+	VPBROADCASTD 52(AX), Z23
+	LONG         $0x40463262
+	WORD         $0xe852
+	VPBROADCASTD 56(AX), Z24
+	LONG         $0x403e3262
+	WORD         $0xf052
+	VPBROADCASTD 60(AX), Z25
+	LONG         $0x40363262
+	WORD         $0xf852
+	ADDQ         BX, AX
+	ADDQ         BX, CX
+	DECQ         R8
+	JNZ          narrow_rows
+	MOVQ         R10, AX
+	VMOVUPS      Z0, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z8, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z9, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z10, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z11, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z12, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z13, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z14, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z15, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sumsPairs512(v *float32, packed *uint32, high *uint32, low *uint32, count uintptr, stride uintptr, sum *float32)
+// Requires: AVX, AVX512F
+TEXT ·sumsPairs512(SB), $0-56
+	MOVQ         v+0(FP), AX
+	MOVQ         packed+8(FP), CX
+	MOVQ         high+16(FP), DX
+	MOVQ         low+24(FP), BX
+	MOVQ         count+32(FP), SI
+	MOVQ         stride+40(FP), DI
+	MOVQ         sum+48(FP), R8
+	MOVL         $0x3f803f80, R9
+	VPBROADCASTD R9, Z31
+	MOVQ         DI, R9
+
+wide:
+	CMPQ    R9, $0x00000100
+	JL      narrow
+	VMOVUPS (AX), Z0
+	VMOVUPS (R8), Z4
+	VPXORQ  Z8, Z8, Z8
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 64(R8), Z5
+	VPXORQ  Z9, Z9, Z9
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 128(R8), Z6
+	VPXORQ  Z10, Z10, Z10
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 192(R8), Z7
+	VPXORQ  Z11, Z11, Z11
+	MOVQ    CX, R10
+	XORQ    R11, R11
+
+wide_rows:
+	VPBROADCASTD (DX)(R11*4), Z30
+	VPBROADCASTD (BX)(R11*4), Z29
+	VMOVUPS      (R10), Z28
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x40069262
+	WORD         $0xe452
+	LONG         $0x40161262
+	WORD         $0xc452
+	VMOVUPS      64(R10), Z28
+	LONG         $0x400e9262
+	WORD         $0xcc52
+	LONG         $0x40069262
+	WORD         $0xec52
+	LONG         $0x40161262
+	WORD         $0xcc52
+	VMOVUPS      128(R10), Z28
+	LONG         $0x400e9262
+	WORD         $0xd452
+	LONG         $0x40069262
+	WORD         $0xf452
+	LONG         $0x40161262
+	WORD         $0xd452
+	VMOVUPS      192(R10), Z28
+	LONG         $0x400e9262
+	WORD         $0xdc52
+	LONG         $0x40069262
+	WORD         $0xfc52
+	LONG         $0x40161262
+	WORD         $0xdc52
+	ADDQ         DI, R10
+	INCQ         R11
+	CMPQ         R11, SI
+	JL           wide_rows
+	VADDPS       Z8, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z4, (R8)
+	VADDPS       Z9, Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	VMOVUPS      Z5, 64(R8)
+	VADDPS       Z10, Z2, Z2
+	VMOVUPS      Z2, 128(AX)
+	VMOVUPS      Z6, 128(R8)
+	VADDPS       Z11, Z3, Z3
+	VMOVUPS      Z3, 192(AX)
+	VMOVUPS      Z7, 192(R8)
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, R8
+	SUBQ         $0x00000100, R9
+	JMP          wide
+
+narrow:
+	CMPQ    R9, $0x00
+	JLE     done
+	VMOVUPS (AX), Z0
+	VMOVUPS (R8), Z4
+	VPXORQ  Z8, Z8, Z8
+	MOVQ    CX, R10
+	XORQ    R11, R11
+
+narrow_rows:
+	VPBROADCASTD (DX)(R11*4), Z30
+	VPBROADCASTD (BX)(R11*4), Z29
+	VMOVUPS      (R10), Z28
+	LONG         $0x400e9262
+	WORD         $0xc452
+	LONG         $0x40069262
+	WORD         $0xe452
+	LONG         $0x40161262
+	WORD         $0xc452
+	ADDQ         DI, R10
+	INCQ         R11
+	CMPQ         R11, SI
+	JL           narrow_rows
+	VADDPS       Z8, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z4, (R8)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, R8
+	SUBQ         $0x00000040, R9
+	JMP          narrow
+
+done:
+	VZEROUPPER
+	RET
+
+// func targets512(targets *float32, values *float32, rows *int32, bias *float32, count uintptr, mean float32, sums *[2]float64)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·targets512(SB), $0-56
+	MOVQ         targets+0(FP), AX
+	MOVQ         values+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         bias+24(FP), BX
+	MOVQ         count+32(FP), SI
+	MOVQ         sums+48(FP), DI
+	VBROADCASTSS mean+40(FP), Z0
+	VMOVUPS      zeros<>+0(SB), Z1
+	VMOVUPS      zeros<>+0(SB), Z2
+	VMOVUPS      zeros<>+0(SB), Z3
+	VMOVUPS      zeros<>+0(SB), Z4
+	MOVL         $0x0000ffff, R8
+
+next:
+	MOVL  R8, R9
+	CMPQ  SI, $0x10
+	JGE   whole
+	BZHIL SI, R8, R9
+
+whole:
+	KMOVW         R9, K1
+	KMOVW         R9, K2
+	VMOVUPS       zeros<>+0(SB), Z6
+	VMOVDQU32.Z   (DX), K1, Z5
+	VGATHERDPS    (BX)(Z5*4), K2, Z6
+	VMOVUPS.Z     (CX), K1, Z5
+	VSUBPS        Z0, Z5, Z5
+	VSUBPS.Z      Z6, Z5, K1, Z5
+	VMOVUPS       Z5, (AX)
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z5, Z1, Z1
+	VFMADD231PD   Z5, Z5, Z2
+	VCVTPS2PD     Y6, Z5
+	VADDPD        Z5, Z3, Z3
+	VFMADD231PD   Z5, Z5, Z4
+	ADDQ          $0x40, AX
+	ADDQ          $0x40, CX
+	ADDQ          $0x40, DX
+	SUBQ          $0x10, SI
+	JG            next
+	VADDPD        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X0
+	VHADDPD       X0, X0, X0
+	VMOVSD        X0, (DI)
+	VADDPD        Z4, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPD        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPD        X0, X2, X0
+	VHADDPD       X0, X0, X0
+	VMOVSD        X0, 8(DI)
+	VZEROUPPER
+	RET
+
+// func split512(high *uint32, low *uint32, c *float32, lines uintptr)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·split512(SB), $0-32
+	MOVQ         high+0(FP), AX
+	MOVQ         low+8(FP), CX
+	MOVQ         c+16(FP), DX
+	MOVQ         lines+24(FP), BX
+	VMOVDQU16    oddWords<>+0(SB), Z0
+	MOVL         $0xffff0000, SI
+	VPBROADCASTD SI, Z1
+
+next:
+	VMOVUPS  (DX), Z2
+	VPANDD   Z1, Z2, Z3
+	VSUBPS   Z3, Z2, Z3
+	VMOVUPS  64(DX), Z4
+	VPANDD   Z1, Z4, Z5
+	VSUBPS   Z5, Z4, Z5
+	VPERMT2W Z4, Z0, Z2
+	VMOVUPS  Z2, (AX)
+	ADDQ     $0x40, AX
+	VPERMT2W Z5, Z0, Z3
+	VMOVUPS  Z3, (CX)
+	ADDQ     $0x40, CX
+	ADDQ     $0x00000080, DX
+	SUBQ     $0x02, BX
+	JG       next
+	VZEROUPPER
+	RET
+
+DATA oddWords<>+0(SB)/4, $0x00030001
+DATA oddWords<>+4(SB)/4, $0x00070005
+DATA oddWords<>+8(SB)/4, $0x000b0009
+DATA oddWords<>+12(SB)/4, $0x000f000d
+DATA oddWords<>+16(SB)/4, $0x00130011
+DATA oddWords<>+20(SB)/4, $0x00170015
+DATA oddWords<>+24(SB)/4, $0x001b0019
+DATA oddWords<>+28(SB)/4, $0x001f001d
+DATA oddWords<>+32(SB)/4, $0x00230021
+DATA oddWords<>+36(SB)/4, $0x00270025
+DATA oddWords<>+40(SB)/4, $0x002b0029
+DATA oddWords<>+44(SB)/4, $0x002f002d
+DATA oddWords<>+48(SB)/4, $0x00330031
+DATA oddWords<>+52(SB)/4, $0x00370035
+DATA oddWords<>+56(SB)/4, $0x003b0039
+DATA oddWords<>+60(SB)/4, $0x003f003d
+GLOBL oddWords<>(SB), RODATA|NOPTR, $64

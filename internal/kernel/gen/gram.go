@@ -22,8 +22,10 @@ type panel struct {
 	fma, broadcast fused
 }
 
-func loadPanel(name, doc string, fma, broadcast fused) panel {
-	function(name, "func(to, from *float32, width, stride, count, columns uintptr)", doc)
+const ofFloats = "func(to, from *float32, width, stride, count, columns uintptr)"
+
+func loadPanel(name, signature, doc string, fma, broadcast fused) panel {
+	function(name, signature, doc)
 	a := arguments("to", "from", "width", "stride", "count", "columns")
 	return panel{a[0], a[1], a[2], a[3], a[4], a[5], GP64(), fma, broadcast}
 }
@@ -32,7 +34,7 @@ func loadPanel(name, doc string, fma, broadcast fused) panel {
 // stay in registers while all packed rows go by. The tile on the diagonal is
 // 16 × 16, as is the last of an odd number.
 func panel512(name string, fma, broadcast fused, doc string) {
-	p := loadPanel(name, doc, fma, broadcast)
+	p := loadPanel(name, ofFloats, doc, fma, broadcast)
 	column := GP64()
 	diagonalTile512(p)
 	MOVQ(U32(line), column)
@@ -136,7 +138,7 @@ func tile512(p panel, a, to, b reg.Register, rows, vectors int, name string) {
 
 // panel256 goes over the panel in tiles of 4 rows × 16 columns.
 func panel256(name string, fma fused, doc string) {
-	p := loadPanel(name, doc, fma, nil)
+	p := loadPanel(name, ofFloats, doc, fma, nil)
 	column := GP64()
 	XORQ(column, column)
 	Label("columns")

@@ -50,6 +50,12 @@ func main() {
 	backward512()
 	backward256()
 	bounds512()
+	halve512()
+	pairs512()
+	gramPairs512()
+	sumsPairs512()
+	targets512()
+	split512()
 	Generate()
 }
 

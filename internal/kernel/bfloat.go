@@ -1,0 +1,69 @@
+package kernel
+
+// bfloats are the kernels for rows in bfloat16, the upper half of a float32: two
+// rows are taken at once, and a product costs half of what it does in float32.
+type bfloats struct {
+	halve      func(to []uint16, from []float32)
+	pairs      func(packed []uint32, factors []uint16, stride int, rows []int32)
+	gramPairs  func(gram []float32, width int, packed []uint32, stride, pairs int)
+	sumsPairs  func(sum, v []float32, packed []uint32, stride int, high, low []uint32)
+	splitPairs func(high, low []uint32, c []float32)
+}
+
+// HasBFloat16 reports whether the implementation in use has kernels for
+// bfloat16. Without them Halve, Pairs, AddGramPairs, AddSumsPairs and SplitPairs are
+// not to be called.
+func HasBFloat16() bool { return chosen.bfloats != nil }
+
+// Halve rounds from to bfloat16, to the nearest, ties to even. Both are of the
+// same length, a multiple of Width.
+func Halve(to []uint16, from []float32) {
+	if len(from) > 0 {
+		chosen.bfloats.halve(to[:len(from)], from)
+	}
+}
+
+// Pairs copies rows of factors [· × stride], in bfloat16, two at a time, into
+// packed [⌈len(rows)/2⌉ × stride]: each entry has a column of the first row in
+// its lower and of the second row in its upper half. A last row without a second
+// has zeros there. Rows have to be there: vector kernels do not look.
+func Pairs(packed []uint32, factors []uint16, stride int, rows []int32) {
+	if stride == 0 {
+		return
+	}
+	pairs := len(rows) / 2
+	if pairs > 0 {
+		chosen.bfloats.pairs(packed[:pairs*stride], factors, stride, rows[:2*pairs])
+	}
+	if 2*pairs < len(rows) {
+		to := packed[pairs*stride:][:stride]
+		for c, half := range factors[int(rows[2*pairs])*stride:][:stride] {
+			to[c] = uint32(half)
+		}
+	}
+}
+
+// AddGramPairs is AddGram of rows as Pairs leaves them. Products of bfloat16 are
+// exact, sums are in float32.
+func AddGramPairs(gram []float32, width int, packed []uint32, stride, pairs int) {
+	if pairs > 0 && stride > 0 {
+		chosen.bfloats.gramPairs(gram[:(stride-1)*width+stride], width, packed[:pairs*stride], stride, pairs)
+	}
+}
+
+// AddSumsPairs is AddSums of rows as Pairs leaves them, with coefficients as
+// SplitPairs leaves them.
+func AddSumsPairs(sum, v []float32, packed []uint32, stride int, high, low []uint32) {
+	if len(high) > 0 && stride > 0 {
+		chosen.bfloats.sumsPairs(sum[:stride], v[:stride], packed[:len(high)*stride], stride, high, low[:len(high)])
+	}
+}
+
+// SplitPairs makes of each coefficient the sum of two bfloat16, which is right to
+// 2⁻¹⁵ of it, and writes them in pairs into high and low [len(c)/2]. len(c) is a
+// multiple of 2·Width.
+func SplitPairs(high, low []uint32, c []float32) {
+	if len(c) > 0 {
+		chosen.bfloats.splitPairs(high[:len(c)/2], low[:len(c)/2], c)
+	}
+}
