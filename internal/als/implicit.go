@@ -70,8 +70,8 @@ func trainImplicit(ctx context.Context, m *ratings.Matrix, p Parameters, progres
 //
 // over all pairs, with p = 1 and c = 1 + α·r for rated pairs and p = 0 and c = 1
 // for all others; r is the value in m, negative ones counting as 0. Rows are
-// solved exactly by Cholesky factors, or with CG > 0 by so many steps of
-// conjugate gradients from the row's previous solution (Takács, Pilászy & Tikk
+// solved exactly by Cholesky factors, or with CG > 0 and a rank above 32 by
+// so many steps of conjugate gradients from the row's previous solution (Takács, Pilászy & Tikk
 // 2011, "Applications of the Conjugate Gradient Method for Implicit Feedback
 // Collaborative Filtering"). It ends with a user half-step.
 //
@@ -86,7 +86,7 @@ func TrainPreference(ctx context.Context, m *ratings.Matrix, p PreferenceParamet
 	began := time.Now()
 	t := newImplicitTrainer(m, p, seed, threadCount(threads))
 	for iteration := range p.Iterations {
-		if err := t.iterate(ctx); err != nil {
+		if err := t.iterate(ctx, iteration == p.Iterations-1); err != nil {
 			return nil, fmt.Errorf("training preferences, iteration %d: %w", iteration+1, err)
 		}
 		if progress != nil {
@@ -98,9 +98,9 @@ func TrainPreference(ctx context.Context, m *ratings.Matrix, p PreferenceParamet
 
 // implicitSide is the users or the movies.
 type implicitSide struct {
-	factors []float32 // [rows × stride], aligned
-	order   []int32   // rows, heaviest first
-	ratings func(row int) ([]int32, []float32)
+	sideFactors         // without biases
+	order       []int32 // rows, heaviest first
+	ratings     func(row int) ([]int32, []float32)
 }
 
 type implicitTrainer struct {
@@ -112,17 +112,25 @@ type implicitTrainer struct {
 
 func newImplicitTrainer(m *ratings.Matrix, p PreferenceParameters, seed uint64, threads int) *implicitTrainer {
 	t := &implicitTrainer{p: p, stride: kernel.Stride(p.Rank)}
+	if kernel.HasBFloat16() && !p.isExact() {
+		t.stride = (p.Rank + kernel.HalfWidth - 1) / kernel.HalfWidth * kernel.HalfWidth
+	}
 	side := func(rows int, of func(int) ([]int32, []float32)) implicitSide {
 		counts := make([]int32, rows)
 		for row := range counts {
 			others, _ := of(row)
 			counts[row] = int32(len(others))
 		}
-		return implicitSide{factors: kernel.Aligned(rows * t.stride), order: heaviestFirst(counts), ratings: of}
+		factors := sideFactors{factors: kernel.Aligned(rows * t.stride)}
+		if kernel.HasBFloat16() {
+			factors.halves = make([]uint16, rows*t.stride)
+		}
+		return implicitSide{factors, heaviestFirst(counts), of}
 	}
 	t.users, t.movies = side(len(m.Users), m.User), side(len(m.Movies), m.Movie)
 	for u, id := range m.Users {
 		startFactors(t.users.factors[u*t.stride:][:p.Rank], seed, userSide, id)
+		t.users.halve(u, t.stride)
 	}
 	for range threads {
 		t.rows = append(t.rows, newImplicitRow(p, t.stride))
@@ -130,10 +138,14 @@ func newImplicitTrainer(m *ratings.Matrix, p PreferenceParameters, seed uint64, 
 	return t
 }
 
-// iterate solves all movies, then all users.
-func (t *implicitTrainer) iterate(ctx context.Context) error {
+// iterate solves all movies, then all users, the last time with all of the movies'
+// precision.
+func (t *implicitTrainer) iterate(ctx context.Context, last bool) error {
 	if err := t.solve(ctx, t.movies, t.users); err != nil {
 		return err
+	}
+	if last {
+		t.movies.halves = nil
 	}
 	return t.solve(ctx, t.users, t.movies)
 }
@@ -145,7 +157,8 @@ func (t *implicitTrainer) solve(ctx context.Context, side, fixed implicitSide) e
 	}
 	return forRows(ctx, len(t.rows), side.order, func(worker, row int) {
 		others, values := side.ratings(row)
-		t.rows[worker].solve(gram, fixed.factors, others, values, side.factors[row*t.stride:][:t.stride])
+		t.rows[worker].solve(gram, fixed.sideFactors, others, values, side.factors[row*t.stride:][:t.stride])
+		side.halve(row, t.stride)
 	})
 }
 
@@ -191,7 +204,7 @@ func (t *implicitTrainer) gramOfAll(ctx context.Context, factors []float32) ([]f
 // preference returns what was learnt, without padding.
 func (t *implicitTrainer) preference() *Preference {
 	return &Preference{
-		Rank: t.p.Rank, UserFactors: stored(t.users.factors, t.p.Rank), MovieFactors: stored(t.movies.factors, t.p.Rank),
+		Rank: t.p.Rank, UserFactors: stored(t.users.factors, t.p.Rank, t.stride), MovieFactors: stored(t.movies.factors, t.p.Rank, t.stride),
 		Alpha: t.p.Alpha, Lambda: t.p.Lambda, Beta: t.p.Beta,
 	}
 }

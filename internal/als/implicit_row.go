@@ -9,6 +9,9 @@ import (
 const (
 	implicitChunk  = 128 // rated rows that are packed at once for a Gram matrix
 	implicitPacked = 512 // and for conjugate gradients, within a second-level cache
+	// exactRank is the rank up to which rows are solved exactly whatever was asked
+	// for: that is faster than three steps of conjugate gradients.
+	exactRank = 32
 )
 
 // implicitRow solves one row of implicit ALS after another in scratch memory of
@@ -19,58 +22,67 @@ type implicitRow struct {
 	width          int
 	gram           []float32 // [stride × width], the right side in the column after the matrix
 	packed         []float32 // [implicitPacked × stride]
-	scale, weights []float32 // [implicitPacked]
-	right          []float32 // [stride]
-	step, residual []float32 // of conjugate gradients [stride]
-	product        []float32
+	weights, scale []float32 // [implicitPacked]
+	coefficient    []float32 // [implicitChunk]
+	right, sum     []float32 // [stride]
+	directions     []float32 // of conjugate gradients: the gradient, the step [2 × stride]
+	product        []float32 // [stride]
+
+	halves    []uint16 // packed rows [implicitPacked × stride]
+	half      []uint16 // a vector [stride]
+	pairs     []uint32 // [implicitChunk/2 × stride]
+	high, low []uint32 // coefficients as two bfloat16 [implicitChunk/2]
 }
 
 func newImplicitRow(p PreferenceParameters, stride int) *implicitRow {
 	width := stride + kernel.Width
-	return &implicitRow{
+	s := &implicitRow{
 		p: p, stride: stride, width: width,
-		gram: kernel.Aligned(stride * width), packed: kernel.Aligned(implicitPacked * stride),
-		scale: kernel.Aligned(implicitPacked), weights: kernel.Aligned(implicitPacked),
-		right: kernel.Aligned(stride), step: kernel.Aligned(stride), residual: kernel.Aligned(stride), product: kernel.Aligned(stride),
+		gram:  kernel.Aligned(stride * width),
+		scale: kernel.Aligned(implicitPacked), weights: kernel.Aligned(implicitPacked), coefficient: kernel.Aligned(implicitChunk),
+		right: kernel.Aligned(stride), sum: kernel.Aligned(stride), directions: kernel.Aligned(2 * stride), product: kernel.Aligned(stride),
+		packed: kernel.Aligned(implicitPacked * stride),
 	}
+	if kernel.HasBFloat16() {
+		s.halves, s.half = make([]uint16, implicitPacked*stride), make([]uint16, stride)
+		s.pairs, s.high, s.low = make([]uint32, implicitChunk/2*stride), make([]uint32, implicitChunk/2), make([]uint32, implicitChunk/2)
+	}
+	return s
 }
 
-// weight is the confidence above 1 of a rating.
-func (s *implicitRow) weight(value float32) float32 { return float32(s.p.Alpha) * max(value, 0) }
+// isExact reports whether rows are solved by Cholesky factors.
+func (p PreferenceParameters) isExact() bool { return p.CG == 0 || p.Rank <= exactRank }
+
+// weigh sets the weights of ratings, their confidence above 1, in whole vectors.
+func (s *implicitRow) weigh(values []float32) []float32 {
+	alpha, weights := float32(s.p.Alpha), s.weights[:len(values)]
+	for k, value := range values {
+		if value < 0 {
+			value = 0
+		}
+		weights[k] = alpha * value
+	}
+	clear(s.weights[len(values):kernel.Stride(len(values))])
+	return weights
+}
 
 // solve replaces x [stride] by the solution of
 //
 //	(YᵀY + λI + Σ (c_k − 1)·y_k·y_kᵀ)·x = Σ c_k·y_k
 //
-// where base is YᵀY + λI, and k goes over the rated rows of factors.
-func (s *implicitRow) solve(base, factors []float32, rows []int32, values []float32, x []float32) {
-	if s.p.CG > 0 {
-		s.conjugateGradients(base, factors, rows, values, x)
+// where base is YᵀY + λI, and k goes over the rated rows of fixed.
+func (s *implicitRow) solve(base []float32, fixed sideFactors, rows []int32, values []float32, x []float32) {
+	if !s.p.isExact() {
+		s.conjugateGradients(base, fixed, rows, values, x)
 		return
 	}
 	for i := range s.stride {
-		copy(s.gram[i*s.width:][:s.stride], base[i*s.stride:])
+		copy(s.gram[i*s.width+i:][:s.stride-i], base[i*s.stride+i:])
 	}
 	clear(s.right)
 	for len(rows) > 0 {
 		n := min(implicitChunk, len(rows))
-		scale := s.scale[:n]
-		for k, value := range values[:n] {
-			scale[k] = float32(math.Sqrt(float64(s.weight(value))))
-		}
-		kernel.GatherScaled(s.packed, factors, s.stride, rows[:n], scale)
-		kernel.AddGram(s.gram, s.width, s.packed, s.stride, n)
-		for k, value := range values[:n] { // c·y = (c / √(c−1))·(√(c−1)·y)
-			if scale[k] > 0 {
-				scale[k] = (1 + s.weight(value)) / scale[k]
-			}
-		}
-		kernel.AddCombination(s.right, s.packed, s.stride, scale)
-		for k, row := range rows[:n] { // what a weight of 0 has scaled away
-			if s.weight(values[k]) == 0 {
-				addTo(s.right, factors[int(row)*s.stride:][:s.stride])
-			}
-		}
+		s.add(fixed, rows[:n], values[:n])
 		rows, values = rows[n:], values[n:]
 	}
 	for i, value := range s.right {
@@ -83,84 +95,114 @@ func (s *implicitRow) solve(base, factors []float32, rows []int32, values []floa
 	kernel.SolveUpper(s.gram, s.width, s.stride, x)
 }
 
-func addTo(to, from []float32) {
-	for c, value := range from {
-		to[c] += value
+// add adds to both sides of the equations what at most implicitChunk ratings
+// contribute: the Gram matrix of the rows times the roots of their weights, and
+// c·y as (c/√(c−1))·(√(c−1)·y).
+func (s *implicitRow) add(fixed sideFactors, rows []int32, values []float32) {
+	n := copy(s.weights, values)
+	whole := 2 * kernel.Stride((n+1)/2)
+	clear(s.weights[n:whole])
+	scale, coefficient := s.scale[:whole], s.coefficient[:whole]
+	kernel.Weights(scale, coefficient, s.weights[:whole], float32(s.p.Alpha))
+	clear(coefficient[n:])
+	if fixed.halves == nil {
+		kernel.GatherScaled(s.packed, fixed.factors, s.stride, rows, scale)
+		kernel.AddGram(s.gram, s.width, s.packed, s.stride, n)
+		kernel.AddCombination(s.right, s.packed, s.stride, coefficient[:n])
+		return
 	}
+	pairs := (n + 1) / 2
+	kernel.PairsScaled(s.pairs, fixed.factors, s.stride, rows, scale)
+	kernel.AddGramPairs(s.gram, s.width, s.pairs, s.stride, pairs)
+	kernel.SplitPairs(s.high, s.low, coefficient)
+	kernel.AddSumsPairs(s.sum, s.right, s.pairs, s.stride, s.high[:pairs], s.low)
 }
 
-// conjugateGradients takes p.CG steps from x.
-func (s *implicitRow) conjugateGradients(base, factors []float32, rows []int32, values []float32, x []float32) {
+// conjugateGradients takes p.CG steps from x. Where the fixed side is in
+// bfloat16, x and the steps are rounded to that too: products with these are
+// then as exact as in float32, and steps are only slightly less conjugate.
+func (s *implicitRow) conjugateGradients(base []float32, fixed sideFactors, rows []int32, values []float32, x []float32) {
 	whole := len(rows) <= implicitPacked // then rows are gathered once for all steps
 	if whole {
-		s.pack(factors, rows, values)
+		s.pack(fixed, rows)
+		s.weigh(values)
 	}
-	multiply := func(out, v []float32, residual bool) {
-		kernel.Products(out, base, s.stride, v)
-		if residual {
-			for c := range out {
-				out[c] = -out[c]
-			}
+	multiply := func(out, v []float32, gradient bool) {
+		if fixed.halves != nil {
+			s.round(v)
 		}
+		clear(out)
+		kernel.AddCombination(out, base, s.stride, v) // which is symmetric
 		if whole {
-			s.addRatings(out, len(rows), v, residual)
+			s.addRatings(out, fixed, s.weights[:len(rows)], v, gradient)
 			return
 		}
 		for from := 0; from < len(rows); from += implicitPacked {
 			n := min(implicitPacked, len(rows)-from)
-			s.pack(factors, rows[from:from+n], values[from:])
-			s.addRatings(out, n, v, residual)
+			s.pack(fixed, rows[from:from+n])
+			s.addRatings(out, fixed, s.weigh(values[from:from+n]), v, gradient)
 		}
 	}
-	multiply(s.residual, x, true)
-	copy(s.step, s.residual)
-	old := kernel.Dot(s.residual, s.residual)
+	gradient, step := s.directions[:s.stride], s.directions[s.stride:]
+	multiply(gradient, x, true)
+	clear(step)
+	toward := [2]float32{-1, 0} // the next step: back along the gradient, and so much of the last
 	for range s.p.CG {
+		clear(s.product)
+		kernel.AddCombination(s.product, s.directions, s.stride, toward[:])
+		copy(step, s.product)
+		multiply(s.product, step, false)
+		old := kernel.Dot(gradient, gradient)
 		if old < 1e-20 {
 			return
 		}
-		multiply(s.product, s.step, false)
-		by := old / kernel.Dot(s.step, s.product)
-		for c := range x {
-			x[c] += by * s.step[c]
-			s.residual[c] -= by * s.product[c]
-		}
-		now := kernel.Dot(s.residual, s.residual)
-		for c := range s.step {
-			s.step[c] = s.residual[c] + now/old*s.step[c]
-		}
-		old = now
+		by := [1]float32{-kernel.Dot(step, gradient) / kernel.Dot(step, s.product)}
+		kernel.AddCombination(x, step, s.stride, by[:])
+		kernel.AddCombination(gradient, s.product, s.stride, by[:])
+		toward[1] = kernel.Dot(gradient, gradient) / old
 	}
 }
 
-// pack gathers the factors and the weights of rows.
-func (s *implicitRow) pack(factors []float32, rows []int32, values []float32) {
-	kernel.Gather(s.packed, factors, s.stride, rows)
-	alpha := float32(s.p.Alpha)
-	weights := s.weights[:len(rows)]
-	values = values[:len(weights)]
-	for k, value := range values {
-		if value < 0 {
-			value = 0
-		}
-		weights[k] = alpha * value
+// round rounds v [stride] to bfloat16, which it leaves in s.half too.
+func (s *implicitRow) round(v []float32) {
+	kernel.Halve(s.half, v)
+	for c, half := range s.half {
+		v[c] = math.Float32frombits(uint32(half) << 16)
 	}
 }
 
-// addRatings adds Σ (c_k − 1)·(y_k·v)·y_k over the n packed rows to out; with
-// residual it subtracts that, and adds Σ c_k·y_k.
-func (s *implicitRow) addRatings(out []float32, n int, v []float32, residual bool) {
+// pack gathers the factors of rows.
+func (s *implicitRow) pack(fixed sideFactors, rows []int32) {
+	if fixed.halves != nil {
+		kernel.GatherHalves(s.halves, fixed.halves, s.stride, rows)
+		return
+	}
+	kernel.Gather(s.packed, fixed.factors, s.stride, rows)
+}
+
+// addRatings adds Σ (c_k − 1)·(y_k·v)·y_k over the packed rows of these weights to
+// out; for the gradient it subtracts Σ c_k·y_k.
+func (s *implicitRow) addRatings(out []float32, fixed sideFactors, weights, v []float32, gradient bool) {
+	n := len(weights)
 	// Whole vectors: what stands behind the rows is of no meaning.
-	kernel.Products(s.scale[:(n+kernel.Width-1)/kernel.Width*kernel.Width], s.packed, s.stride, v)
-	scale, weights := s.scale[:n], s.weights[:n]
-	if residual {
-		for k, weight := range weights {
-			scale[k] = 1 + weight - scale[k]*weight
-		}
+	products := s.scale[:kernel.Stride(n)]
+	if fixed.halves != nil {
+		kernel.ProductsHalves(products, s.halves, s.stride, s.half, s.weights)
 	} else {
+		kernel.Products(products, s.packed, s.stride, v)
 		for k, weight := range weights {
-			scale[k] *= weight
+			products[k] *= weight
 		}
 	}
-	kernel.AddCombination(out, s.packed, s.stride, scale)
+	products = products[:n]
+	if gradient {
+		for k, weight := range weights {
+			products[k] -= 1 + weight
+		}
+	}
+	if fixed.halves != nil {
+		kernel.AddCombinationHalves(out, s.halves, s.stride, products)
+	} else {
+		kernel.AddCombination(out, s.packed, s.stride, products)
+	}
 }

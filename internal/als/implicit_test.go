@@ -64,6 +64,7 @@ func preferenceReference(t *testing.T, m *ratings.Matrix, p PreferenceParameters
 // gradients as there are unknowns, which is exact too. Five iterations in
 // float32 of values up to 1 differ by up to 2e-5; a mistake shows as 1e-2.
 func TestPreferencesAreThoseOfTheReference(t *testing.T) {
+	withoutBFloat16(t)
 	const tolerance = 2e-4
 	for _, shape := range []struct {
 		users, movies int

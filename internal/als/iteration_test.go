@@ -42,14 +42,14 @@ func BenchmarkImplicitIteration(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, rank := range []int{10, 64} {
+	for _, rank := range []int{10, 64, 128} {
 		p := DefaultPreference()
 		p.Rank, p.CG = rank, 3
 		t := newImplicitTrainer(m, p, 1, threadCount(0))
-		_ = t.iterate(context.Background())
+		_ = t.iterate(context.Background(), false)
 		b.Run(strconv.Itoa(rank), func(b *testing.B) {
 			for b.Loop() {
-				_ = t.iterate(context.Background())
+				_ = t.iterate(context.Background(), false)
 			}
 		})
 	}

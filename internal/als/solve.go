@@ -33,9 +33,8 @@ func padded(factors []float32, rank int) []float32 {
 	return out
 }
 
-// stored is the reverse of padded.
-func stored(factors []float32, rank int) []float32 {
-	stride := kernel.Stride(rank)
+// stored is the reverse of padded, of rows of any stride.
+func stored(factors []float32, rank, stride int) []float32 {
 	if rank == stride {
 		return factors
 	}

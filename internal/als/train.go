@@ -79,7 +79,7 @@ func (s *sideFactors) halve(row, stride int) {
 
 // factors returns what was learnt.
 func (t *trainer) factors() *Factors {
-	t.f.UserFactors, t.f.MovieFactors = stored(t.users.factors, t.f.Rank), stored(t.movies.factors, t.f.Rank)
+	t.f.UserFactors, t.f.MovieFactors = stored(t.users.factors, t.f.Rank, t.stride), stored(t.movies.factors, t.f.Rank, t.stride)
 	return t.f
 }
 

@@ -14,6 +14,7 @@ var generic = implementation{
 	products:       products,
 	dot:            dot,
 	targets:        targets,
+	weights:        weights,
 	cholesky:       cholesky,
 	solveUpper:     solveUpper,
 }
@@ -121,6 +122,18 @@ func targets(targets, values []float32, rows []int32, bias []float32, mean float
 		sums[0], ofSquares[0] = sums[0]+last, ofSquares[0]+last*last
 	}
 	return sums[0] + sums[1], ofSquares[0] + ofSquares[1]
+}
+
+func weights(scale, coefficient, values []float32, by float32) {
+	scale, coefficient = scale[:len(values)], coefficient[:len(values)]
+	for k, value := range values {
+		weight := by * value
+		if weight < leastWeight {
+			weight = leastWeight
+		}
+		root := float32(math.Sqrt(float64(weight)))
+		scale[k], coefficient[k] = root, (1+weight)/root
+	}
 }
 
 // cholesky leaves the rows of U, with 1/U_ii on the diagonal.

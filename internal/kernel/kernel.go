@@ -19,6 +19,7 @@ type implementation struct {
 	products       func(out, packed []float32, stride int, x []float32)
 	dot            func(x, y []float32) float32
 	targets        func(targets, values []float32, rows []int32, bias []float32, mean float32) (sum, squares float64)
+	weights        func(scale, coefficient, values []float32, by float32)
 	cholesky       func(a []float32, width, n int, least float32)
 	solveUpper     func(a []float32, width, n int, b []float32)
 	bounds         func(masks []uint16, q *Quantized, from int, query *Query) // nil: not faster than products
@@ -133,6 +134,19 @@ func Targets(targets, values []float32, rows []int32, bias []float32, mean float
 		return 0, 0
 	}
 	return chosen.targets(targets[:Stride(len(rows))], values[:len(rows)], rows, bias, mean)
+}
+
+// leastWeight is what weights are at least: too little to show, and not 0, by
+// which nothing could be divided.
+const leastWeight = 1e-12
+
+// Weights writes √w into scale and (1+w)/√w into coefficient, with w each value
+// times by, or 1e-12 if that is less. All are of the same length, a multiple of
+// Width.
+func Weights(scale, coefficient, values []float32, by float32) {
+	if n := len(values); n > 0 {
+		chosen.weights(scale[:n], coefficient[:n], values, by)
+	}
 }
 
 // Cholesky factors the leading n×n part of a [n × width], of which it reads the

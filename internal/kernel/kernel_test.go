@@ -239,7 +239,14 @@ func TestPairs(t *testing.T) {
 					}
 					size.RankOne(size, 1, row, row)
 				}
-				kernel.Pairs(packed, halves, stride, rows)
+				if n%3 == 0 {
+					kernel.Pairs(packed, halves, stride, rows)
+				} else {
+					kernel.PairsScaled(packed, factors, stride, rows, slices.Repeat([]float32{-1}, n)) // which leaves the Gram matrix as it is
+					for i := range sum {
+						sum[i], v[i] = -sum[i], -v[i]
+					}
+				}
 				for i := range stride {
 					if packed[pairs*stride+i] != 0 {
 						t.Fatalf("stride %d, %d rows: wrote past the end", stride, n)
@@ -270,6 +277,81 @@ func TestPairs(t *testing.T) {
 						t.Fatalf("stride %d, %d rows, column %d: got %v and %v, want %v and %v", stride, n, i, gotSum[i], gotV[i], sum[i], v[i])
 					}
 				}
+			}
+		}
+	})
+}
+
+func TestHalves(t *testing.T) {
+	each(t, func(t *testing.T) {
+		if !kernel.HasBFloat16() {
+			t.Skipf("%s has no bfloat16", kernel.Name())
+		}
+		rng := rand.New(rand.NewPCG(1, 11))
+		halved := func(values []float32) []uint16 {
+			halves := make([]uint16, len(values))
+			kernel.Halve(halves, values)
+			for k, half := range halves {
+				values[k] = math.Float32frombits(uint32(half) << 16)
+			}
+			return halves
+		}
+		for stride := kernel.HalfWidth; stride <= 256; stride += kernel.HalfWidth {
+			factors, x := random(rng, 40*stride), random(rng, stride)
+			halves, halfX := halved(factors), halved(x)
+			for _, n := range []int{0, 1, 2, 3, 16, 31, 100} {
+				size := kernel.Stride(n)
+				rows, c, packed := make([]int32, n), random(rng, n), make([]uint16, (size+1)*stride)
+				out, v := make([]float32, size+1), random(rng, stride)
+				wantV, sizeV := toFloat64(v), make([]float64, stride)
+				for k := range rows {
+					rows[k] = rng.Int32N(40)
+				}
+				kernel.GatherHalves(packed, halves, stride, rows)
+				weights := random(rng, size)
+				kernel.ProductsHalves(out[:size], packed, stride, halfX, weights)
+				kernel.AddCombinationHalves(v, packed, stride, c)
+				for k, row := range rows {
+					want, sizeWant := 0.0, 0.0
+					for i := range stride {
+						y := float64(factors[int(row)*stride+i])
+						term := y * float64(x[i]) * float64(weights[k])
+						want += term
+						sizeWant += math.Abs(term)
+						wantV[i] += float64(c[k]) * y
+						sizeV[i] += math.Abs(float64(c[k]) * y)
+					}
+					if !closeTo(out[k], want, sizeWant) {
+						t.Fatalf("stride %d, %d rows: product %d is %v, want %v", stride, n, k, out[k], want)
+					}
+				}
+				for i := range stride {
+					if !closeTo(v[i], wantV[i], 1+sizeV[i]) {
+						t.Fatalf("stride %d, %d rows: combination at %d is %v, want %v", stride, n, i, v[i], wantV[i])
+					}
+				}
+				if out[size] != 0 {
+					t.Fatalf("stride %d, %d rows: wrote past the end", stride, n)
+				}
+			}
+		}
+	})
+}
+
+func TestWeights(t *testing.T) {
+	each(t, func(t *testing.T) {
+		for n := kernel.Width; n <= 3*kernel.Width; n += kernel.Width {
+			values, scale, coefficient := random(rand.New(rand.NewPCG(1, 12)), n), make([]float32, n+1), make([]float32, n+1)
+			values[0] = 0
+			kernel.Weights(scale, coefficient, values, 0.5)
+			for k, value := range values {
+				w := max(float64(value)/2, 1e-12)
+				if math.Abs(float64(scale[k])/math.Sqrt(w)-1) > 1e-6 || math.Abs(float64(coefficient[k])*math.Sqrt(w)/(1+w)-1) > 1e-6 {
+					t.Fatalf("weight %v: got %v and %v, want %v and %v", w, scale[k], coefficient[k], math.Sqrt(w), (1+w)/math.Sqrt(w))
+				}
+			}
+			if scale[n] != 0 || coefficient[n] != 0 {
+				t.Fatalf("%d weights: wrote past the end", n)
 			}
 		}
 	})

@@ -1,6 +1,10 @@
 package kernel
 
-import "golang.org/x/sys/cpu"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
 
 //go:generate go run -modfile=../../.ci/tools/go.mod gen/main.go gen/memory.go gen/gram.go gen/cholesky.go gen/products.go gen/bounds.go gen/bfloat.go gen/targets.go -out vectors_amd64.s -stubs vectors_amd64.go -pkg kernel
 
@@ -8,13 +12,15 @@ func native() []implementation {
 	var all []implementation
 	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2 {
 		wide := vectors("avx512", gather512, gatherScaled512, gramPanel512, combination512, sums512, products512, 16, lessPanel512, diagonal512, across512, backward512)
-		wide.targets = wideTargets
+		wide.targets, wide.weights = wideTargets, wideWeights
 		if cpu.X86.HasAVX512VNNI {
 			wide.bounds = bounds
 		}
 		if cpu.X86.HasAVX512BF16 {
 			half := wide
-			half.name, half.bfloats = "avx512bf16", &bfloats{halve, pairs, gramPairs, sumsPairs, splitPairs}
+			half.name, half.bfloats = "avx512bf16", &bfloats{
+				halve, pairs, pairsScaled, gramPairs, sumsPairs, splitPairs, gatherHalves, productsHalves, combinationHalves,
+			}
 			all = append(all, half)
 		}
 		all = append(all, wide)
@@ -63,6 +69,7 @@ func vectors(
 			sums(&v[0], &packed[0], &c[0], uintptr(len(c)), bytes(stride), &sum[0])
 		},
 		targets: targets,
+		weights: weights,
 		products: func(out, packed []float32, stride int, x []float32) {
 			if whole := len(out) / productRows * productRows; whole > 0 {
 				products(&out[0], &packed[0], &x[0], uintptr(whole), bytes(stride), bytes(len(x)))
@@ -107,6 +114,24 @@ func pairs(packed []uint32, factors []uint16, stride int, rows []int32) {
 	pairs512(&packed[0], &factors[0], &rows[0], uintptr(len(rows)/2), uintptr(2*stride))
 }
 
+func pairsScaled(packed []uint32, factors []float32, stride int, rows []int32, scale []float32) {
+	pairsScaled512(&packed[0], &factors[0], &rows[0], uintptr(len(rows)/2), bytes(stride), &scale[0])
+}
+
+// gatherHalves copies lines, whatever is in them.
+func gatherHalves(packed, factors []uint16, stride int, rows []int32) {
+	line := func(halves []uint16) *float32 { return (*float32)(unsafe.Pointer(&halves[0])) }
+	gather512(line(packed), line(factors), &rows[0], uintptr(len(rows)), uintptr(2*stride))
+}
+
+func productsHalves(out []float32, packed []uint16, stride int, x []uint16, weights []float32) {
+	productsHalves512(&out[0], &packed[0], &x[0], uintptr(len(out)), uintptr(2*stride), &weights[0])
+}
+
+func combinationHalves(v []float32, packed []uint16, stride int, c []float32) {
+	combinationHalves512(&v[0], &packed[0], &c[0], uintptr(len(c)), uintptr(2*stride))
+}
+
 func gramPairs(gram []float32, width int, packed []uint32, stride, pairs int) {
 	for j := 0; j < stride; j += Width {
 		gramPairs512(&gram[j*width+j], &packed[j], bytes(width), bytes(stride), uintptr(pairs), bytes(stride-j))
@@ -125,4 +150,8 @@ func wideTargets(targets, values []float32, rows []int32, bias []float32, mean f
 	var sums [2]float64
 	targets512(&targets[0], &values[0], &rows[0], &bias[0], uintptr(len(rows)), mean, &sums)
 	return sums[0], sums[1]
+}
+
+func wideWeights(scale, coefficient, values []float32, by float32) {
+	weights512(&scale[0], &coefficient[0], &values[0], uintptr(len(values)/Width), by, leastWeight)
 }

@@ -129,6 +129,21 @@ func gramPairs512(to *float32, from *uint32, width uintptr, stride uintptr, coun
 //go:noescape
 func sumsPairs512(v *float32, packed *uint32, high *uint32, low *uint32, count uintptr, stride uintptr, sum *float32)
 
+// pairsScaled512 is pairs512 of rows in float32, each times its scale.
+//
+//go:noescape
+func pairsScaled512(packed *uint32, factors *float32, rows *int32, count uintptr, stride uintptr, scale *float32)
+
+// productsHalves512 writes the products of count rows in bfloat16, a multiple of 16, with x, each times its weight; stride is a multiple of 64 bytes.
+//
+//go:noescape
+func productsHalves512(out *float32, rows *uint16, x *uint16, count uintptr, stride uintptr, weights *float32)
+
+// combinationHalves512 adds count rows in bfloat16, each times its c, to v; stride is a multiple of 64 bytes.
+//
+//go:noescape
+func combinationHalves512(v *float32, rows *uint16, c *float32, count uintptr, stride uintptr)
+
 // targets512 writes values less mean and the biases of rows, in whole vectors, and the sums of these and of their squares.
 //
 //go:noescape
@@ -138,3 +153,8 @@ func targets512(targets *float32, values *float32, rows *int32, bias *float32, c
 //
 //go:noescape
 func split512(high *uint32, low *uint32, c *float32, lines uintptr)
+
+// weights512 writes the roots of weights w, the values times by but not less than least, and (1+w) divided by the root.
+//
+//go:noescape
+func weights512(scale *float32, coefficient *float32, values *float32, lines uintptr, by float32, least float32)

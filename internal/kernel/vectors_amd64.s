@@ -6021,6 +6021,545 @@ done:
 	VZEROUPPER
 	RET
 
+// func pairsScaled512(packed *uint32, factors *float32, rows *int32, count uintptr, stride uintptr, scale *float32)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·pairsScaled512(SB), $0-48
+	MOVQ      packed+0(FP), AX
+	MOVQ      factors+8(FP), CX
+	MOVQ      rows+16(FP), DX
+	MOVQ      count+24(FP), BX
+	MOVQ      stride+32(FP), SI
+	MOVQ      scale+40(FP), DI
+	VMOVDQU16 interleave<>+0(SB), Z31
+	LEAQ      -32(DX)(BX*8), R8
+
+next:
+	CMPQ    DX, R8
+	JGE     copy
+	MOVLQSX 32(DX), R9
+	IMULQ   SI, R9
+	ADDQ    CX, R9
+	MOVLQSX 36(DX), R10
+	IMULQ   SI, R10
+	ADDQ    CX, R10
+	XORQ    R11, R11
+
+prefetch:
+	PREFETCHT0 (R9)(R11*1)
+	PREFETCHT0 (R10)(R11*1)
+	ADDQ       $0x40, R11
+	CMPQ       R11, SI
+	JL         prefetch
+
+copy:
+	MOVLQSX      (DX), R9
+	IMULQ        SI, R9
+	ADDQ         CX, R9
+	MOVLQSX      4(DX), R10
+	IMULQ        SI, R10
+	ADDQ         CX, R10
+	XORQ         R11, R11
+	VBROADCASTSS (DI), Z3
+	VBROADCASTSS 4(DI), Z4
+
+columns:
+	VMULPS  (R9)(R11*1), Z3, Z0
+	VMULPS  (R10)(R11*1), Z4, Z1
+	LONG    $0x4877f262
+	WORD    $0xd072
+	VPERMW  Z2, Z31, Z2
+	VMOVUPS Z2, (AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, R11
+	CMPQ    R11, SI
+	JL      columns
+	ADDQ    $0x08, DX
+	ADDQ    $0x08, DI
+	DECQ    BX
+	JNZ     next
+	VZEROUPPER
+	RET
+
+// func productsHalves512(out *float32, rows *uint16, x *uint16, count uintptr, stride uintptr, weights *float32)
+// Requires: AVX, AVX512F
+TEXT ·productsHalves512(SB), $0-48
+	MOVQ out+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ count+24(FP), BX
+	MOVQ stride+32(FP), SI
+	MOVQ weights+40(FP), DI
+	LEAQ (SI)(SI*2), R8
+
+next:
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	VPXORQ Z8, Z8, Z8
+	VPXORQ Z9, Z9, Z9
+	VPXORQ Z10, Z10, Z10
+	VPXORQ Z11, Z11, Z11
+	VPXORQ Z12, Z12, Z12
+	VPXORQ Z13, Z13, Z13
+	VPXORQ Z14, Z14, Z14
+	VPXORQ Z15, Z15, Z15
+	XORQ   R9, R9
+
+columns:
+	VMOVUPS    (DX)(R9*1), Z16
+	LEAQ       (CX)(R9*1), R10
+	VMOVUPS    (R10), Z17
+	LONG       $0x407eb262
+	WORD       $0xc152
+	VMOVUPS    (R10)(SI*1), Z18
+	LONG       $0x407eb262
+	WORD       $0xca52
+	VMOVUPS    (R10)(SI*2), Z19
+	LONG       $0x407eb262
+	WORD       $0xd352
+	VMOVUPS    (R10)(R8*1), Z20
+	LONG       $0x407eb262
+	WORD       $0xdc52
+	LEAQ       (R10)(SI*4), R10
+	VMOVUPS    (R10), Z17
+	LONG       $0x407eb262
+	WORD       $0xe152
+	VMOVUPS    (R10)(SI*1), Z18
+	LONG       $0x407eb262
+	WORD       $0xea52
+	VMOVUPS    (R10)(SI*2), Z19
+	LONG       $0x407eb262
+	WORD       $0xf352
+	VMOVUPS    (R10)(R8*1), Z20
+	LONG       $0x407eb262
+	WORD       $0xfc52
+	LEAQ       (R10)(SI*4), R10
+	VMOVUPS    (R10), Z17
+	LONG       $0x407e3262
+	WORD       $0xc152
+	VMOVUPS    (R10)(SI*1), Z18
+	LONG       $0x407e3262
+	WORD       $0xca52
+	VMOVUPS    (R10)(SI*2), Z19
+	LONG       $0x407e3262
+	WORD       $0xd352
+	VMOVUPS    (R10)(R8*1), Z20
+	LONG       $0x407e3262
+	WORD       $0xdc52
+	LEAQ       (R10)(SI*4), R10
+	VMOVUPS    (R10), Z17
+	LONG       $0x407e3262
+	WORD       $0xe152
+	VMOVUPS    (R10)(SI*1), Z18
+	LONG       $0x407e3262
+	WORD       $0xea52
+	VMOVUPS    (R10)(SI*2), Z19
+	LONG       $0x407e3262
+	WORD       $0xf352
+	VMOVUPS    (R10)(R8*1), Z20
+	LONG       $0x407e3262
+	WORD       $0xfc52
+	ADDQ       $0x40, R9
+	CMPQ       R9, SI
+	JL         columns
+	LEAQ       (CX)(SI*8), CX
+	LEAQ       (CX)(SI*8), CX
+	VUNPCKLPS  Z1, Z0, Z16
+	VUNPCKHPS  Z1, Z0, Z17
+	VADDPS     Z17, Z16, Z16
+	VUNPCKLPS  Z3, Z2, Z17
+	VUNPCKHPS  Z3, Z2, Z18
+	VADDPS     Z18, Z17, Z17
+	VUNPCKLPS  Z5, Z4, Z18
+	VUNPCKHPS  Z5, Z4, Z19
+	VADDPS     Z19, Z18, Z18
+	VUNPCKLPS  Z7, Z6, Z19
+	VUNPCKHPS  Z7, Z6, Z20
+	VADDPS     Z20, Z19, Z19
+	VUNPCKLPS  Z9, Z8, Z20
+	VUNPCKHPS  Z9, Z8, Z21
+	VADDPS     Z21, Z20, Z20
+	VUNPCKLPS  Z11, Z10, Z21
+	VUNPCKHPS  Z11, Z10, Z22
+	VADDPS     Z22, Z21, Z21
+	VUNPCKLPS  Z13, Z12, Z22
+	VUNPCKHPS  Z13, Z12, Z23
+	VADDPS     Z23, Z22, Z22
+	VUNPCKLPS  Z15, Z14, Z23
+	VUNPCKHPS  Z15, Z14, Z24
+	VADDPS     Z24, Z23, Z23
+	VUNPCKLPD  Z17, Z16, Z24
+	VUNPCKHPD  Z17, Z16, Z16
+	VADDPS     Z16, Z24, Z24
+	VUNPCKLPD  Z19, Z18, Z16
+	VUNPCKHPD  Z19, Z18, Z17
+	VADDPS     Z17, Z16, Z16
+	VUNPCKLPD  Z21, Z20, Z17
+	VUNPCKHPD  Z21, Z20, Z18
+	VADDPS     Z18, Z17, Z17
+	VUNPCKLPD  Z23, Z22, Z18
+	VUNPCKHPD  Z23, Z22, Z19
+	VADDPS     Z19, Z18, Z18
+	VSHUFF32X4 $0x44, Z16, Z24, Z19
+	VSHUFF32X4 $0xee, Z16, Z24, Z16
+	VADDPS     Z16, Z19, Z19
+	VSHUFF32X4 $0x44, Z18, Z17, Z16
+	VSHUFF32X4 $0xee, Z18, Z17, Z17
+	VADDPS     Z17, Z16, Z16
+	VSHUFF32X4 $0x88, Z16, Z19, Z17
+	VSHUFF32X4 $0xdd, Z16, Z19, Z16
+	VADDPS     Z16, Z17, Z17
+	VMULPS     (DI), Z17, Z17
+	VMOVUPS    Z17, (AX)
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, DI
+	SUBQ       $0x10, BX
+	JNZ        next
+	VZEROUPPER
+	RET
+
+// func combinationHalves512(v *float32, rows *uint16, c *float32, count uintptr, stride uintptr)
+// Requires: AVX, AVX512F
+TEXT ·combinationHalves512(SB), $0-40
+	MOVQ         v+0(FP), AX
+	MOVQ         rows+8(FP), CX
+	MOVQ         c+16(FP), DX
+	MOVQ         count+24(FP), BX
+	MOVQ         stride+32(FP), SI
+	MOVL         $0xffff0000, DI
+	VPBROADCASTD DI, Z0
+	MOVQ         SI, DI
+
+wide:
+	CMPQ   DI, $0x00000100
+	JL     middle
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	VPXORQ Z8, Z8, Z8
+	VPXORQ Z9, Z9, Z9
+	VPXORQ Z10, Z10, Z10
+	VPXORQ Z11, Z11, Z11
+	VPXORQ Z12, Z12, Z12
+	VPXORQ Z13, Z13, Z13
+	VPXORQ Z14, Z14, Z14
+	VPXORQ Z15, Z15, Z15
+	VPXORQ Z16, Z16, Z16
+	MOVQ   CX, R8
+	XORQ   R9, R9
+	LEAQ   -1(BX), R10
+
+wide_rows:
+	CMPQ         R9, R10
+	JGE          wide_rows_last
+	VBROADCASTSS (DX)(R9*4), Z17
+	VMOVUPS      (R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z1
+	VFMADD231PS  Z18, Z17, Z2
+	VMOVUPS      64(R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z3
+	VFMADD231PS  Z18, Z17, Z4
+	VMOVUPS      128(R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z5
+	VFMADD231PS  Z18, Z17, Z6
+	VMOVUPS      192(R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z7
+	VFMADD231PS  Z18, Z17, Z8
+	ADDQ         SI, R8
+	VBROADCASTSS 4(DX)(R9*4), Z17
+	VMOVUPS      (R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z9
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      64(R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z11
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      128(R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z13
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      192(R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z15
+	VFMADD231PS  Z18, Z17, Z16
+	ADDQ         SI, R8
+	ADDQ         $0x02, R9
+	JMP          wide_rows
+
+wide_rows_last:
+	JG           wide_rows_done
+	VBROADCASTSS (DX)(R9*4), Z17
+	VMOVUPS      (R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z1
+	VFMADD231PS  Z18, Z17, Z2
+	VMOVUPS      64(R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z3
+	VFMADD231PS  Z18, Z17, Z4
+	VMOVUPS      128(R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z5
+	VFMADD231PS  Z18, Z17, Z6
+	VMOVUPS      192(R8), Z18
+	VPSLLD       $0x10, Z18, Z19
+	VPANDD       Z0, Z18, Z18
+	VFMADD231PS  Z19, Z17, Z7
+	VFMADD231PS  Z18, Z17, Z8
+	ADDQ         SI, R8
+
+wide_rows_done:
+	VADDPS    Z9, Z1, Z1
+	VADDPS    Z10, Z2, Z2
+	VMOVDQU32 evenAndOdd<>+0(SB), Z17
+	VPERMI2PS Z2, Z1, Z17
+	VADDPS    (AX), Z17, Z17
+	VMOVUPS   Z17, (AX)
+	VMOVDQU32 evenAndOdd<>+64(SB), Z17
+	VPERMI2PS Z2, Z1, Z17
+	VADDPS    64(AX), Z17, Z17
+	VMOVUPS   Z17, 64(AX)
+	VADDPS    Z11, Z3, Z3
+	VADDPS    Z12, Z4, Z4
+	VMOVDQU32 evenAndOdd<>+0(SB), Z17
+	VPERMI2PS Z4, Z3, Z17
+	VADDPS    128(AX), Z17, Z17
+	VMOVUPS   Z17, 128(AX)
+	VMOVDQU32 evenAndOdd<>+64(SB), Z17
+	VPERMI2PS Z4, Z3, Z17
+	VADDPS    192(AX), Z17, Z17
+	VMOVUPS   Z17, 192(AX)
+	VADDPS    Z13, Z5, Z5
+	VADDPS    Z14, Z6, Z6
+	VMOVDQU32 evenAndOdd<>+0(SB), Z17
+	VPERMI2PS Z6, Z5, Z17
+	VADDPS    256(AX), Z17, Z17
+	VMOVUPS   Z17, 256(AX)
+	VMOVDQU32 evenAndOdd<>+64(SB), Z17
+	VPERMI2PS Z6, Z5, Z17
+	VADDPS    320(AX), Z17, Z17
+	VMOVUPS   Z17, 320(AX)
+	VADDPS    Z15, Z7, Z7
+	VADDPS    Z16, Z8, Z8
+	VMOVDQU32 evenAndOdd<>+0(SB), Z17
+	VPERMI2PS Z8, Z7, Z17
+	VADDPS    384(AX), Z17, Z17
+	VMOVUPS   Z17, 384(AX)
+	VMOVDQU32 evenAndOdd<>+64(SB), Z17
+	VPERMI2PS Z8, Z7, Z17
+	VADDPS    448(AX), Z17, Z17
+	VMOVUPS   Z17, 448(AX)
+	ADDQ      $0x00000200, AX
+	ADDQ      $0x00000100, CX
+	SUBQ      $0x00000100, DI
+	JMP       wide
+
+middle:
+	CMPQ   DI, $0x00000080
+	JL     narrow
+	VPXORQ Z20, Z20, Z20
+	VPXORQ Z21, Z21, Z21
+	VPXORQ Z22, Z22, Z22
+	VPXORQ Z23, Z23, Z23
+	VPXORQ Z24, Z24, Z24
+	VPXORQ Z25, Z25, Z25
+	VPXORQ Z26, Z26, Z26
+	VPXORQ Z27, Z27, Z27
+	MOVQ   CX, R8
+	XORQ   R9, R9
+	LEAQ   -1(BX), R10
+
+middle_rows:
+	CMPQ         R9, R10
+	JGE          middle_rows_last
+	VBROADCASTSS (DX)(R9*4), Z1
+	VMOVUPS      (R8), Z2
+	VPSLLD       $0x10, Z2, Z3
+	VPANDD       Z0, Z2, Z2
+	VFMADD231PS  Z3, Z1, Z20
+	VFMADD231PS  Z2, Z1, Z21
+	VMOVUPS      64(R8), Z2
+	VPSLLD       $0x10, Z2, Z3
+	VPANDD       Z0, Z2, Z2
+	VFMADD231PS  Z3, Z1, Z22
+	VFMADD231PS  Z2, Z1, Z23
+	ADDQ         SI, R8
+	VBROADCASTSS 4(DX)(R9*4), Z1
+	VMOVUPS      (R8), Z2
+	VPSLLD       $0x10, Z2, Z3
+	VPANDD       Z0, Z2, Z2
+	VFMADD231PS  Z3, Z1, Z24
+	VFMADD231PS  Z2, Z1, Z25
+	VMOVUPS      64(R8), Z2
+	VPSLLD       $0x10, Z2, Z3
+	VPANDD       Z0, Z2, Z2
+	VFMADD231PS  Z3, Z1, Z26
+	VFMADD231PS  Z2, Z1, Z27
+	ADDQ         SI, R8
+	ADDQ         $0x02, R9
+	JMP          middle_rows
+
+middle_rows_last:
+	JG           middle_rows_done
+	VBROADCASTSS (DX)(R9*4), Z1
+	VMOVUPS      (R8), Z2
+	VPSLLD       $0x10, Z2, Z3
+	VPANDD       Z0, Z2, Z2
+	VFMADD231PS  Z3, Z1, Z20
+	VFMADD231PS  Z2, Z1, Z21
+	VMOVUPS      64(R8), Z2
+	VPSLLD       $0x10, Z2, Z3
+	VPANDD       Z0, Z2, Z2
+	VFMADD231PS  Z3, Z1, Z22
+	VFMADD231PS  Z2, Z1, Z23
+	ADDQ         SI, R8
+
+middle_rows_done:
+	VADDPS    Z24, Z20, Z20
+	VADDPS    Z25, Z21, Z21
+	VMOVDQU32 evenAndOdd<>+0(SB), Z1
+	VPERMI2PS Z21, Z20, Z1
+	VADDPS    (AX), Z1, Z1
+	VMOVUPS   Z1, (AX)
+	VMOVDQU32 evenAndOdd<>+64(SB), Z1
+	VPERMI2PS Z21, Z20, Z1
+	VADDPS    64(AX), Z1, Z1
+	VMOVUPS   Z1, 64(AX)
+	VADDPS    Z26, Z22, Z22
+	VADDPS    Z27, Z23, Z23
+	VMOVDQU32 evenAndOdd<>+0(SB), Z1
+	VPERMI2PS Z23, Z22, Z1
+	VADDPS    128(AX), Z1, Z1
+	VMOVUPS   Z1, 128(AX)
+	VMOVDQU32 evenAndOdd<>+64(SB), Z1
+	VPERMI2PS Z23, Z22, Z1
+	VADDPS    192(AX), Z1, Z1
+	VMOVUPS   Z1, 192(AX)
+	ADDQ      $0x00000100, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x00000080, DI
+	JMP       middle
+
+narrow:
+	CMPQ   DI, $0x00
+	JLE    done
+	VPXORQ Z28, Z28, Z28
+	VPXORQ Z29, Z29, Z29
+	VPXORQ Z30, Z30, Z30
+	VPXORQ Z31, Z31, Z31
+	MOVQ   CX, R8
+	XORQ   R9, R9
+	LEAQ   -1(BX), R10
+
+narrow_rows:
+	CMPQ         R9, R10
+	JGE          narrow_rows_last
+	VBROADCASTSS (DX)(R9*4), Z1
+	VMOVUPS      (R8), Z2
+	VPSLLD       $0x10, Z2, Z3
+	VPANDD       Z0, Z2, Z2
+	VFMADD231PS  Z3, Z1, Z28
+	VFMADD231PS  Z2, Z1, Z29
+	ADDQ         SI, R8
+	VBROADCASTSS 4(DX)(R9*4), Z1
+	VMOVUPS      (R8), Z2
+	VPSLLD       $0x10, Z2, Z3
+	VPANDD       Z0, Z2, Z2
+	VFMADD231PS  Z3, Z1, Z30
+	VFMADD231PS  Z2, Z1, Z31
+	ADDQ         SI, R8
+	ADDQ         $0x02, R9
+	JMP          narrow_rows
+
+narrow_rows_last:
+	JG           narrow_rows_done
+	VBROADCASTSS (DX)(R9*4), Z1
+	VMOVUPS      (R8), Z2
+	VPSLLD       $0x10, Z2, Z3
+	VPANDD       Z0, Z2, Z2
+	VFMADD231PS  Z3, Z1, Z28
+	VFMADD231PS  Z2, Z1, Z29
+	ADDQ         SI, R8
+
+narrow_rows_done:
+	VADDPS    Z30, Z28, Z28
+	VADDPS    Z31, Z29, Z29
+	VMOVDQU32 evenAndOdd<>+0(SB), Z1
+	VPERMI2PS Z29, Z28, Z1
+	VADDPS    (AX), Z1, Z1
+	VMOVUPS   Z1, (AX)
+	VMOVDQU32 evenAndOdd<>+64(SB), Z1
+	VPERMI2PS Z29, Z28, Z1
+	VADDPS    64(AX), Z1, Z1
+	VMOVUPS   Z1, 64(AX)
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000040, CX
+	SUBQ      $0x00000040, DI
+	JMP       narrow
+
+done:
+	VZEROUPPER
+	RET
+
+DATA evenAndOdd<>+0(SB)/4, $0x00000000
+DATA evenAndOdd<>+4(SB)/4, $0x00000010
+DATA evenAndOdd<>+8(SB)/4, $0x00000001
+DATA evenAndOdd<>+12(SB)/4, $0x00000011
+DATA evenAndOdd<>+16(SB)/4, $0x00000002
+DATA evenAndOdd<>+20(SB)/4, $0x00000012
+DATA evenAndOdd<>+24(SB)/4, $0x00000003
+DATA evenAndOdd<>+28(SB)/4, $0x00000013
+DATA evenAndOdd<>+32(SB)/4, $0x00000004
+DATA evenAndOdd<>+36(SB)/4, $0x00000014
+DATA evenAndOdd<>+40(SB)/4, $0x00000005
+DATA evenAndOdd<>+44(SB)/4, $0x00000015
+DATA evenAndOdd<>+48(SB)/4, $0x00000006
+DATA evenAndOdd<>+52(SB)/4, $0x00000016
+DATA evenAndOdd<>+56(SB)/4, $0x00000007
+DATA evenAndOdd<>+60(SB)/4, $0x00000017
+DATA evenAndOdd<>+64(SB)/4, $0x00000008
+DATA evenAndOdd<>+68(SB)/4, $0x00000018
+DATA evenAndOdd<>+72(SB)/4, $0x00000009
+DATA evenAndOdd<>+76(SB)/4, $0x00000019
+DATA evenAndOdd<>+80(SB)/4, $0x0000000a
+DATA evenAndOdd<>+84(SB)/4, $0x0000001a
+DATA evenAndOdd<>+88(SB)/4, $0x0000000b
+DATA evenAndOdd<>+92(SB)/4, $0x0000001b
+DATA evenAndOdd<>+96(SB)/4, $0x0000000c
+DATA evenAndOdd<>+100(SB)/4, $0x0000001c
+DATA evenAndOdd<>+104(SB)/4, $0x0000000d
+DATA evenAndOdd<>+108(SB)/4, $0x0000001d
+DATA evenAndOdd<>+112(SB)/4, $0x0000000e
+DATA evenAndOdd<>+116(SB)/4, $0x0000001e
+DATA evenAndOdd<>+120(SB)/4, $0x0000000f
+DATA evenAndOdd<>+124(SB)/4, $0x0000001f
+GLOBL evenAndOdd<>(SB), RODATA|NOPTR, $128
+
 // func targets512(targets *float32, values *float32, rows *int32, bias *float32, count uintptr, mean float32, sums *[2]float64)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·targets512(SB), $0-56
@@ -6129,3 +6668,31 @@ DATA oddWords<>+52(SB)/4, $0x00370035
 DATA oddWords<>+56(SB)/4, $0x003b0039
 DATA oddWords<>+60(SB)/4, $0x003f003d
 GLOBL oddWords<>(SB), RODATA|NOPTR, $64
+
+// func weights512(scale *float32, coefficient *float32, values *float32, lines uintptr, by float32, least float32)
+// Requires: AVX, AVX512F
+TEXT ·weights512(SB), $0-40
+	MOVQ         scale+0(FP), AX
+	MOVQ         coefficient+8(FP), CX
+	MOVQ         values+16(FP), DX
+	MOVQ         lines+24(FP), BX
+	VBROADCASTSS by+32(FP), Z0
+	VBROADCASTSS least+36(FP), Z1
+	MOVL         $0x3f800000, SI
+	VPBROADCASTD SI, Z2
+
+next:
+	VMULPS  (DX), Z0, Z3
+	VMAXPS  Z1, Z3, Z3
+	VSQRTPS Z3, Z4
+	VMOVUPS Z4, (AX)
+	VADDPS  Z2, Z3, Z3
+	VDIVPS  Z4, Z3, Z3
+	VMOVUPS Z3, (CX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	DECQ    BX
+	JNZ     next
+	VZEROUPPER
+	RET

@@ -30,12 +30,18 @@ const (
 	length512 = 2
 )
 
-// evex writes an instruction of the map 0F38 with the prefix F3 and three
-// registers (Intel's Software Developer's Manual, volume 2, section 2.7).
-func evex(opcode byte, length, to, second, third int) {
+// Prefixes, as EVEX has them.
+const (
+	prefixF3 = 2
+	prefixF2 = 3
+)
+
+// evex writes an instruction of the map 0F38 with three registers (Intel's
+// Software Developer's Manual, volume 2, section 2.7).
+func evex(prefix, opcode byte, length, to, second, third int) {
 	not := func(bit, at int) byte { return byte(1-bit&1) << at }
 	p0 := not(to>>3, 7) | not(third>>4, 6) | not(third>>3, 5) | not(to>>4, 4) | 0b010
-	p1 := byte(^second&0xf)<<3 | 0b1_10
+	p1 := byte(^second&0xf)<<3 | 0b100 | prefix
 	p2 := byte(length)<<5 | not(second>>4, 3)
 	modrm := byte(0b11<<6 | to&7<<3 | third&7)
 	raw := func(directive string, value Op) {
@@ -47,7 +53,7 @@ func evex(opcode byte, length, to, second, third int) {
 
 // dpbf16 is VDPBF16PS: to each lane of to the products of a's and b's two
 // halves.
-func dpbf16(length, a, b, to int) { evex(0x52, length, to, b, a) }
+func dpbf16(length, a, b, to int) { evex(prefixF3, 0x52, length, to, b, a) }
 
 // halve512 rounds to bfloat16 (VCVTNEPS2BF16).
 func halve512() {
@@ -56,13 +62,28 @@ func halve512() {
 	to, from, columns := a[0], a[1], a[2]
 	Label("next")
 	VMOVUPS(Mem{Base: from}, zmm[0])
-	evex(0x72, length512, 1, 0, 0)
+	evex(prefixF3, 0x72, length512, 1, 0, 0)
 	VMOVUPS(ymm[1], Mem{Base: to})
 	ADDQ(Imm(line), from)
 	ADDQ(Imm(line/2), to)
 	SUBQ(Imm(line), columns)
 	JNZ(LabelRef("next"))
 	end()
+}
+
+// interleave is the order of words in which those of two halves of a vector take
+// turns.
+var interleave *Mem
+
+func interleaved() Mem {
+	if interleave == nil {
+		m := GLOBL("interleave", RODATA|NOPTR)
+		for k := range 16 {
+			DATA(4*k, U32(uint32(k)|uint32(16+k)<<16))
+		}
+		interleave = &m
+	}
+	return *interleave
 }
 
 // pairs512 copies pairs of rows, each column's two halves side by side, and asks
@@ -73,12 +94,8 @@ func pairs512() {
 		"copies count pairs of rows, of stride bytes each, so that each column's two are side by side.")
 	a := arguments("packed", "factors", "rows", "count", "stride")
 	packed, factors, rows, count, stride := a[0], a[1], a[2], a[3], a[4]
-	index := GLOBL("interleave", RODATA|NOPTR)
-	for k := range 16 {
-		DATA(4*k, U32(uint32(k)|uint32(16+k)<<16))
-	}
 	order := ZMM()
-	VMOVDQU16(index, order)
+	VMOVDQU16(interleaved(), order)
 	last := GP64()
 	LEAQ(Mem{Base: rows, Index: count, Scale: 8, Disp: -4 * ahead}, last)
 	first, second, column := GP64(), GP64(), GP64()
@@ -116,6 +133,199 @@ func pairs512() {
 	ADDQ(Imm(8), rows)
 	DECQ(count)
 	JNZ(LabelRef("next"))
+	end()
+}
+
+// pairsScaled512 is pairs512 of rows in float32, each times its scale.
+func pairsScaled512() {
+	const ahead = 8
+	function("pairsScaled512", "func(packed *uint32, factors *float32, rows *int32, count, stride uintptr, scale *float32)",
+		"is pairs512 of rows in float32, each times its scale.")
+	a := arguments("packed", "factors", "rows", "count", "stride")
+	packed, factors, rows, count, stride := a[0], a[1], a[2], a[3], a[4]
+	scale := Load(Param("scale"), GP64())
+	const order, first, second, both = 31, 0, 1, 2
+	VMOVDQU16(interleaved(), zmm[order])
+	last := GP64()
+	LEAQ(Mem{Base: rows, Index: count, Scale: 8, Disp: -4 * ahead}, last)
+	from := []reg.GPVirtual{GP64(), GP64()}
+	column := GP64()
+	load := func(disp int) {
+		for k, row := range from {
+			MOVLQSX(Mem{Base: rows, Disp: disp + 4*k}, row)
+			IMULQ(stride, row)
+			ADDQ(factors, row)
+		}
+		XORQ(column, column)
+	}
+	Label("next")
+	CMPQ(rows, last)
+	JGE(LabelRef("copy"))
+	load(4 * ahead)
+	Label("prefetch")
+	PREFETCHT0(Mem{Base: from[0], Index: column, Scale: 1})
+	PREFETCHT0(Mem{Base: from[1], Index: column, Scale: 1})
+	ADDQ(Imm(line), column)
+	CMPQ(column, stride)
+	JL(LabelRef("prefetch"))
+	Label("copy")
+	load(0)
+	by := []reg.VecVirtual{ZMM(), ZMM()}
+	for k := range by {
+		VBROADCASTSS(Mem{Base: scale, Disp: 4 * k}, by[k])
+	}
+	Label("columns")
+	VMULPS(Mem{Base: from[0], Index: column, Scale: 1}, by[0], zmm[first])
+	VMULPS(Mem{Base: from[1], Index: column, Scale: 1}, by[1], zmm[second])
+	evex(prefixF2, 0x72, length512, both, second, first) // VCVTNE2PS2BF16: the first row's halves are the lower ones
+	VPERMW(zmm[both], zmm[order], zmm[both])
+	VMOVUPS(zmm[both], Mem{Base: packed})
+	ADDQ(Imm(line), packed)
+	ADDQ(Imm(line), column)
+	CMPQ(column, stride)
+	JL(LabelRef("columns"))
+	ADDQ(Imm(8), rows)
+	ADDQ(Imm(8), scale)
+	DECQ(count)
+	JNZ(LabelRef("next"))
+	end()
+}
+
+// productsHalves512 takes 16 rows at a time.
+func productsHalves512() {
+	function("productsHalves512", "func(out *float32, rows, x *uint16, count, stride uintptr, weights *float32)",
+		"writes the products of count rows in bfloat16, a multiple of 16, with x, each times its weight; stride is a multiple of 64 bytes.")
+	a := arguments("out", "rows", "x", "count", "stride")
+	out, rows, x, count, stride := a[0], a[1], a[2], a[3], a[4]
+	weights := Load(Param("weights"), GP64())
+	stride3 := times3(stride)
+	const column0, row0 = 16, 17
+	sums := make([]reg.Register, 16)
+	for k := range sums {
+		sums[k] = zmm[k]
+	}
+	Label("next")
+	for _, sum := range sums {
+		VPXORQ(sum, sum, sum)
+	}
+	column, at := GP64(), GP64()
+	XORQ(column, column)
+	Label("columns")
+	VMOVUPS(Mem{Base: x, Index: column, Scale: 1}, zmm[column0])
+	LEAQ(Mem{Base: rows, Index: column, Scale: 1}, at)
+	for g := range 4 {
+		for k, m := range []Mem{{Base: at}, {Base: at, Index: stride, Scale: 1}, {Base: at, Index: stride, Scale: 2}, {Base: at, Index: stride3, Scale: 1}} {
+			VMOVUPS(m, zmm[row0+k])
+			dpbf16(length512, row0+k, column0, 4*g+k)
+		}
+		if g < 3 {
+			LEAQ(Mem{Base: at, Index: stride, Scale: 4}, at)
+		}
+	}
+	ADDQ(Imm(line), column)
+	CMPQ(column, stride)
+	JL(LabelRef("columns"))
+	LEAQ(Mem{Base: rows, Index: stride, Scale: 8}, rows)
+	LEAQ(Mem{Base: rows, Index: stride, Scale: 8}, rows)
+	products := sumLanes16(sums)
+	VMULPS(Mem{Base: weights}, products, products)
+	VMOVUPS(products, Mem{Base: out})
+	ADDQ(Imm(line), out)
+	ADDQ(Imm(line), weights)
+	SUBQ(Imm(16), count)
+	JNZ(LabelRef("next"))
+	end()
+}
+
+// combinationHalves512 has sums of the even and of the odd columns, which it puts
+// in order at the end.
+func combinationHalves512() {
+	function("combinationHalves512", "func(v *float32, rows *uint16, c *float32, count, stride uintptr)",
+		"adds count rows in bfloat16, each times its c, to v; stride is a multiple of 64 bytes.")
+	a := arguments("v", "rows", "c", "count", "stride")
+	v, rows, c, count, stride := a[0], a[1], a[2], a[3], a[4]
+	upper := GP32()
+	MOVL(U32(0xffff0000), upper)
+	mask := ZMM()
+	VPBROADCASTD(upper, mask)
+	index := GLOBL("evenAndOdd", RODATA|NOPTR)
+	for k := range 16 {
+		DATA(8*k, U32(uint32(k)))
+		DATA(8*k+4, U32(uint32(16+k)))
+	}
+	left := GP64()
+	MOVQ(stride, left)
+	block := func(vectors int, name string) {
+		const rowsAtOnce = 2 // with sums of their own, which do not wait for each other
+		sums := make([][]reg.VecVirtual, rowsAtOnce)
+		for r := range sums {
+			sums[r] = make([]reg.VecVirtual, 2*vectors)
+			for w := range sums[r] {
+				sums[r][w] = ZMM()
+				VPXORQ(sums[r][w], sums[r][w], sums[r][w])
+			}
+		}
+		from, k, last := GP64(), GP64(), GP64()
+		MOVQ(rows, from)
+		XORQ(k, k)
+		add := func(r int) {
+			by := ZMM()
+			VBROADCASTSS(Mem{Base: c, Index: k, Scale: 4, Disp: 4 * r}, by)
+			for w := range vectors {
+				both, even := ZMM(), ZMM()
+				VMOVUPS(Mem{Base: from, Disp: line * w}, both)
+				VPSLLD(Imm(16), both, even)
+				VPANDD(mask, both, both)
+				VFMADD231PS(even, by, sums[r][2*w])
+				VFMADD231PS(both, by, sums[r][2*w+1])
+			}
+			ADDQ(stride, from)
+		}
+		LEAQ(Mem{Base: count, Disp: -1}, last)
+		Label(name)
+		CMPQ(k, last)
+		JGE(LabelRef(name + "_last"))
+		add(0)
+		add(1)
+		ADDQ(Imm(2), k)
+		JMP(LabelRef(name))
+		Label(name + "_last")
+		JG(LabelRef(name + "_done"))
+		add(0)
+		Label(name + "_done")
+		for w := range vectors {
+			even, odd := sums[0][2*w], sums[0][2*w+1]
+			VADDPS(sums[1][2*w], even, even)
+			VADDPS(sums[1][2*w+1], odd, odd)
+			for half := range 2 {
+				order := ZMM()
+				VMOVDQU32(index.Offset(line*half), order)
+				VPERMI2PS(odd, even, order)
+				m := Mem{Base: v, Disp: 2*line*w + line*half}
+				VADDPS(m, order, order)
+				VMOVUPS(order, m)
+			}
+		}
+		ADDQ(U32(uint32(2*line*vectors)), v)
+		ADDQ(U32(uint32(line*vectors)), rows)
+		SUBQ(U32(uint32(line*vectors)), left)
+	}
+	Label("wide")
+	CMPQ(left, U32(4*line))
+	JL(LabelRef("middle"))
+	block(4, "wide_rows")
+	JMP(LabelRef("wide"))
+	Label("middle")
+	CMPQ(left, U32(2*line))
+	JL(LabelRef("narrow"))
+	block(2, "middle_rows")
+	JMP(LabelRef("middle"))
+	Label("narrow")
+	CMPQ(left, Imm(0))
+	JLE(LabelRef("done"))
+	block(1, "narrow_rows")
+	JMP(LabelRef("narrow"))
+	Label("done")
 	end()
 }
 

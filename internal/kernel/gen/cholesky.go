@@ -326,7 +326,7 @@ func backward512() {
 	}
 	right := ZMM()
 	VMOVUPS(Mem{Base: b}, right)
-	VSUBPS(sumLanes16(sums), right, right)
+	VSUBPS(sumLanes16(registers(sums)), right, right)
 	VMOVUPS(right, Mem{Base: b})
 	Label("solve")
 	timesBlock(avx512, block, b, width)

@@ -54,8 +54,12 @@ func main() {
 	pairs512()
 	gramPairs512()
 	sumsPairs512()
+	pairsScaled512()
+	productsHalves512()
+	combinationHalves512()
 	targets512()
 	split512()
+	weights512()
 	Generate()
 }
 

@@ -30,28 +30,36 @@ func rowsTimes(s isa, sums []reg.VecVirtual, row, stride, stride3, x, column, co
 }
 
 // sumLanes16 returns the sums over the lanes of each of 16 vectors, in order.
-func sumLanes16(v []reg.VecVirtual) reg.VecVirtual {
-	add := func(a, b reg.VecVirtual, low, high func(a, b, to reg.VecVirtual)) reg.VecVirtual {
+func sumLanes16(v []reg.Register) reg.Register {
+	add := func(a, b reg.Register, low, high func(a, b, to reg.Register)) reg.Register {
 		x, y := ZMM(), ZMM()
 		low(a, b, x)
 		high(a, b, y)
 		VADDPS(y, x, x)
 		return x
 	}
-	pairs := func(v []reg.VecVirtual, low, high func(a, b, to reg.VecVirtual)) []reg.VecVirtual {
-		out := make([]reg.VecVirtual, len(v)/2)
+	pairs := func(v []reg.Register, low, high func(a, b, to reg.Register)) []reg.Register {
+		out := make([]reg.Register, len(v)/2)
 		for k := range out {
 			out[k] = add(v[2*k], v[2*k+1], low, high)
 		}
 		return out
 	}
-	lanes := func(imm uint8) func(a, b, to reg.VecVirtual) {
-		return func(a, b, to reg.VecVirtual) { VSHUFF32X4(Imm(uint64(imm)), b, a, to) }
+	lanes := func(imm uint8) func(a, b, to reg.Register) {
+		return func(a, b, to reg.Register) { VSHUFF32X4(Imm(uint64(imm)), b, a, to) }
 	}
-	v = pairs(v, func(a, b, to reg.VecVirtual) { VUNPCKLPS(b, a, to) }, func(a, b, to reg.VecVirtual) { VUNPCKHPS(b, a, to) })
-	v = pairs(v, func(a, b, to reg.VecVirtual) { VUNPCKLPD(b, a, to) }, func(a, b, to reg.VecVirtual) { VUNPCKHPD(b, a, to) })
+	v = pairs(v, func(a, b, to reg.Register) { VUNPCKLPS(b, a, to) }, func(a, b, to reg.Register) { VUNPCKHPS(b, a, to) })
+	v = pairs(v, func(a, b, to reg.Register) { VUNPCKLPD(b, a, to) }, func(a, b, to reg.Register) { VUNPCKHPD(b, a, to) })
 	v = pairs(v, lanes(0x44), lanes(0xee))
 	return pairs(v, lanes(0x88), lanes(0xdd))[0]
+}
+
+func registers(v []reg.VecVirtual) []reg.Register {
+	out := make([]reg.Register, len(v))
+	for k := range v {
+		out[k] = v[k]
+	}
+	return out
 }
 
 // sumLanes4 returns the sums over the lanes of each of four vectors, in order.
@@ -89,7 +97,7 @@ func products512() {
 		rowsTimes(avx512, sums[4*g:][:4], row, stride, stride3, x, column, columns, "rows"+strconv.Itoa(4*g))
 		LEAQ(Mem{Base: row, Index: stride, Scale: 4}, row)
 	}
-	VMOVUPS(sumLanes16(sums), Mem{Base: out})
+	VMOVUPS(sumLanes16(registers(sums)), Mem{Base: out})
 	ADDQ(Imm(line), out)
 	SUBQ(Imm(16), count)
 	JNZ(LabelRef("next"))

@@ -25,12 +25,7 @@ func targets512() {
 	a := arguments("targets", "values", "rows", "bias", "count")
 	targets, values, rows, bias, count := a[0], a[1], a[2], a[3], a[4]
 	sums := Load(Param("sums"), GP64())
-	mean := ZMM()
-	at, err := Param("mean").Resolve()
-	if err != nil {
-		panic(err)
-	}
-	VBROADCASTSS(at.Addr, mean)
+	mean := broadcast("mean")
 	totals := zeros(avx512, 4)
 	ones, bits := GP32(), GP32()
 	MOVL(U32(0xffff), ones)
@@ -114,4 +109,42 @@ func split512() {
 	SUBQ(Imm(2), lines)
 	JG(LabelRef("next"))
 	end()
+}
+
+// weights512 takes 16 values at a time.
+func weights512() {
+	function("weights512", "func(scale, coefficient, values *float32, lines uintptr, by, least float32)",
+		"writes the roots of weights w, the values times by but not less than least, and (1+w) divided by the root.")
+	a := arguments("scale", "coefficient", "values", "lines")
+	scale, coefficient, values, lines := a[0], a[1], a[2], a[3]
+	by, least := broadcast("by"), broadcast("least")
+	one, bits := ZMM(), GP32()
+	MOVL(U32(0x3f800000), bits)
+	VPBROADCASTD(bits, one)
+	Label("next")
+	weight, root := ZMM(), ZMM()
+	VMULPS(Mem{Base: values}, by, weight)
+	VMAXPS(least, weight, weight)
+	VSQRTPS(weight, root)
+	VMOVUPS(root, Mem{Base: scale})
+	VADDPS(one, weight, weight)
+	VDIVPS(root, weight, weight)
+	VMOVUPS(weight, Mem{Base: coefficient})
+	for _, p := range []reg.Register{scale, coefficient, values} {
+		ADDQ(Imm(line), p)
+	}
+	DECQ(lines)
+	JNZ(LabelRef("next"))
+	end()
+}
+
+// broadcast loads a float32 argument into all lanes.
+func broadcast(name string) reg.VecVirtual {
+	argument, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	v := ZMM()
+	VBROADCASTSS(argument.Addr, v)
+	return v
 }
