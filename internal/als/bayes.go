@@ -55,7 +55,7 @@ func newBayesian(ctx context.Context, m *ratings.Matrix, p Parameters) (*bayesia
 		b.users.weights[u] = 1
 	}
 	for range b.threads {
-		b.solvers = append(b.solvers, newJointRow(p.Rank))
+		b.solvers = append(b.solvers, newRoughRow(p.Rank))
 	}
 	return b, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
@@ -52,5 +53,32 @@ func BenchmarkImplicitIteration(b *testing.B) {
 				_ = t.iterate(context.Background(), false)
 			}
 		})
+	}
+}
+
+// BenchmarkPosterior is of whole sweeps and iterations of the Bayesian solvers.
+func BenchmarkPosterior(b *testing.B) {
+	m, err := recsystest.LongTailed(6040, 3706, 1_000_209, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, algorithm := range []string{Bayes, VB} {
+		for _, rank := range []int{15, 31} {
+			b.Run(algorithm+"/"+strconv.Itoa(rank), func(b *testing.B) {
+				p := DefaultParameters(algorithm)
+				p.Rank, p.Iterations, p.BurnIn, p.Preference = rank, 11, 0, nil
+				for b.Loop() {
+					var first, last time.Duration
+					if _, err := Train(b.Context(), m, p, func(progress Progress) {
+						if last = progress.Elapsed; progress.Iteration == 1 {
+							first = last
+						}
+					}); err != nil {
+						b.Fatal(err)
+					}
+					b.ReportMetric(float64((last-first).Microseconds())/10000, "ms/iteration")
+				}
+			})
+		}
 	}
 }

@@ -66,6 +66,20 @@ type jointRow struct {
 	scale, coeff []float32 // [chunk]
 	product      []float32 // [stride]
 	normals      []float32 // [stride]
+
+	rough     bool     // take rows in bfloat16
+	pairs     []uint32 // [chunk/2 × stride]
+	high, low []uint32 // coeff as two bfloat16 [chunk/2]
+}
+
+// newRoughRow is newJointRow for all of training that is done again at its end.
+func newRoughRow(rank int) *jointRow {
+	s := newJointRow(rank)
+	if kernel.HasBFloat16() {
+		s.rough = true
+		s.pairs, s.high, s.low = make([]uint32, chunk/2*s.stride), make([]uint32, chunk/2), make([]uint32, chunk/2)
+	}
+	return s
 }
 
 func newJointRow(rank int) *jointRow {
@@ -171,6 +185,10 @@ func (s *jointRow) add(t rowTask) {
 				p *= float64(t.other.weights[row])
 			}
 			scale[k] = float32(math.Sqrt(p))
+			if s.rough { // as the last column will be
+				scale[k] = math.Float32frombits((math.Float32bits(scale[k]) + 0x8000) &^ 0xffff)
+				p = float64(scale[k]) * float64(scale[k])
+			}
 			if uncertain {
 				coeff[k] = float32(p)
 				kernel.AddCombination(s.covariance, t.other.covariance(int(row)), stride*stride, coeff[k:k+1])
@@ -179,12 +197,7 @@ func (s *jointRow) add(t rowTask) {
 			s.squares += p * target * target
 			coeff[k] = scale[k] * float32(target)
 		}
-		kernel.GatherScaled(s.packed, t.other.vectors, stride, rows[:n], scale)
-		for k := range n {
-			s.packed[k*stride+rank] = scale[k]
-		}
-		kernel.AddGram(s.sum, stride, s.packed, stride, n)
-		kernel.AddCombination(s.right, s.packed, stride, coeff)
+		s.addProducts(t.other, rows[:n])
 		rows, values = rows[n:], values[n:]
 	}
 	if !uncertain {
@@ -199,6 +212,32 @@ func (s *jointRow) add(t rowTask) {
 		s.right[c] -= v[rank]
 	}
 	s.squares += float64(s.covariance[rank*stride+rank])
+}
+
+// addProducts adds the rows' part of the sums, of at most chunk rows whose scale
+// and coefficients are set.
+func (s *jointRow) addProducts(other *joint, rows []int32) {
+	n, stride, rank := len(rows), s.stride, s.rank
+	if !s.rough {
+		kernel.GatherScaled(s.packed, other.vectors, stride, rows, s.scale[:n])
+		for k, scale := range s.scale[:n] {
+			s.packed[k*stride+rank] = scale
+		}
+		kernel.AddGram(s.sum, stride, s.packed, stride, n)
+		kernel.AddCombination(s.right, s.packed, stride, s.coeff[:n])
+		return
+	}
+	pairs := (n + 1) / 2
+	whole := 2 * kernel.Stride(pairs)
+	clear(s.coeff[n:whole])
+	clear(s.scale[n:whole])
+	kernel.PairsScaled(s.pairs, other.vectors, stride, rows, s.scale[:n])
+	for k := range pairs {
+		s.pairs[k*stride+rank] = math.Float32bits(s.scale[2*k])>>16 | math.Float32bits(s.scale[2*k+1])
+	}
+	kernel.AddGramPairs(s.sum, stride, s.pairs, stride, pairs)
+	kernel.SplitPairs(s.high, s.low, s.coeff[:whole])
+	kernel.AddSumsPairs(s.product, s.right, s.pairs, stride, s.high[:pairs], s.low)
 }
 
 // traceWith is tr(AB) of a [stride × stride] with both triangles and b with its

@@ -22,8 +22,8 @@ type implementation struct {
 	weights        func(scale, coefficient, values []float32, by float32)
 	cholesky       func(a []float32, width, n int, least float32)
 	solveUpper     func(a []float32, width, n int, b []float32)
-	bounds         func(masks []uint16, q *Quantized, from int, query *Query) // nil: not faster than products
-	bfloats        *bfloats                                                   // nil: not faster than float32
+	bounds         func(masks []uint16, data []uint8, stride int, query *Query) // nil: not faster than products
+	bfloats        *bfloats                                                     // nil: not faster than float32
 }
 
 // implementations are those that this processor can run, fastest first.

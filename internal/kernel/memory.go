@@ -10,6 +10,12 @@ const Width = 16
 // Width.
 func Stride(rank int) int { return (rank + Width - 1) &^ (Width - 1) }
 
+// alignedBytes is Aligned of n bytes.
+func alignedBytes(n int) []uint8 {
+	floats := Aligned((n + 3) / 4)
+	return unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(floats))), n)
+}
+
 // Aligned returns n zeros whose first is at the start of a cache line.
 func Aligned(n int) []float32 {
 	const line = 64

@@ -103,9 +103,8 @@ func vectors(
 // bytes is the size of n floats.
 func bytes(n int) uintptr { return uintptr(4 * n) }
 
-func bounds(masks []uint16, q *Quantized, from int, query *Query) {
-	bounds512(&masks[0], &q.data[from*q.stride], &q.offset[from], &q.scale[from], &q.bias[from], &q.errors[from], &q.norms[from],
-		&query.bytes[0], uintptr(q.stride/4), uintptr(len(masks)), &query.terms)
+func bounds(masks []uint16, data []uint8, stride int, query *Query) {
+	bounds512(&masks[0], &data[0], &query.bytes[0], uintptr(stride/8), uintptr(len(masks)), query.offset, &query.terms)
 }
 
 func halve(to []uint16, from []float32) { halve512(&to[0], &from[0], bytes(len(from))) }

@@ -104,10 +104,10 @@ func backward512(block *float32, b *float32, width uintptr, columns uintptr)
 //go:noescape
 func backward256(block *float32, b *float32, width uintptr, columns uintptr)
 
-// bounds512 sets the bits of rows whose bound reaches the threshold. terms are the query's scale, norm and error, and the threshold; groups are of four columns; blocks are of 16 rows, a multiple of 4.
+// bounds512 sets the bits of rows whose bound reaches the threshold. terms are the query's scale and norm, and the threshold; groups are of eight columns; blocks are of 16 rows, a multiple of 4.
 //
 //go:noescape
-func bounds512(masks *uint16, data *int8, offset *int32, scale *float32, bias *float32, errors *float32, norms *float32, query *uint8, groups uintptr, blocks uintptr, terms *[4]float32)
+func bounds512(masks *uint16, data *uint8, query *int8, groups uintptr, blocks uintptr, offset int32, terms *[3]float32)
 
 // halve512 rounds floats, columns bytes of them, to bfloat16.
 //

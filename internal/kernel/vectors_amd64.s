@@ -5251,91 +5251,115 @@ solve:
 	VZEROUPPER
 	RET
 
-// func bounds512(masks *uint16, data *int8, offset *int32, scale *float32, bias *float32, errors *float32, norms *float32, query *uint8, groups uintptr, blocks uintptr, terms *[4]float32)
+// func bounds512(masks *uint16, data *uint8, query *int8, groups uintptr, blocks uintptr, offset int32, terms *[3]float32)
 // Requires: AVX, AVX512F, AVX512_VNNI, MMX+
-TEXT ·bounds512(SB), $0-88
+TEXT ·bounds512(SB), $0-56
 	MOVQ         masks+0(FP), AX
 	MOVQ         data+8(FP), CX
-	MOVQ         offset+16(FP), DX
-	MOVQ         scale+24(FP), BX
-	MOVQ         bias+32(FP), SI
-	MOVQ         errors+40(FP), DI
-	MOVQ         norms+48(FP), R8
-	MOVQ         query+56(FP), R9
-	MOVQ         groups+64(FP), R10
-	MOVQ         blocks+72(FP), R11
-	MOVQ         terms+80(FP), R12
-	VBROADCASTSS (R12), Z0
-	VBROADCASTSS 4(R12), Z1
-	VBROADCASTSS 8(R12), Z2
-	VBROADCASTSS 12(R12), Z3
-	MOVQ         R10, R12
-	SHLQ         $0x06, R12
+	MOVQ         query+16(FP), DX
+	MOVQ         groups+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	VBROADCASTSS offset+40(FP), Z0
+	MOVQ         terms+48(FP), DI
+	VBROADCASTSS (DI), Z1
+	VBROADCASTSS 4(DI), Z2
+	VBROADCASTSS 8(DI), Z3
+	MOVL         $0x0f0f0f0f, DI
+	VPBROADCASTD DI, Z4
+	MOVL         $0xffff0000, DI
+	VPBROADCASTD DI, Z5
+	MOVQ         BX, DI
+	SHLQ         $0x06, DI
+	ADDQ         $0x00000080, DI
 
 next:
-	VMOVDQU32 (DX), Z4
-	VMOVDQU32 64(DX), Z5
-	VMOVDQU32 128(DX), Z6
-	VMOVDQU32 192(DX), Z7
-	MOVQ      CX, R13
-	LEAQ      (CX)(R12*2), R14
-	XORQ      R15, R15
+	VMOVDQU32 Z0, Z6
+	VMOVDQU32 Z0, Z7
+	VMOVDQU32 Z0, Z8
+	VMOVDQU32 Z0, Z9
+	MOVQ      CX, R8
+	LEAQ      (CX)(DI*2), R9
+	XORQ      R10, R10
 
 groups:
-	VPBROADCASTD (R9)(R15*4), Z8
-	VPDPBUSD     (R13), Z8, Z4
-	VPDPBUSD     (R13)(R12*1), Z8, Z5
-	VPDPBUSD     (R14), Z8, Z6
-	VPDPBUSD     (R14)(R12*1), Z8, Z7
-	PREFETCHT0   1024(R13)
-	PREFETCHT0   1024(R13)(R12*1)
-	PREFETCHT0   1024(R14)
-	PREFETCHT0   1024(R14)(R12*1)
-	ADDQ         $0x40, R13
-	ADDQ         $0x40, R14
-	INCQ         R15
-	CMPQ         R15, R10
+	VPBROADCASTD (DX)(R10*8), Z10
+	VPBROADCASTD 4(DX)(R10*8), Z11
+	VMOVDQU32    (R8), Z13
+	VPANDD       Z13, Z4, Z12
+	VPSRLD       $0x04, Z13, Z13
+	VPANDD       Z13, Z4, Z13
+	VPDPBUSD     Z10, Z12, Z6
+	VPDPBUSD     Z11, Z13, Z6
+	PREFETCHT0   2048(R8)
+	VMOVDQU32    (R8)(DI*1), Z13
+	VPANDD       Z13, Z4, Z12
+	VPSRLD       $0x04, Z13, Z13
+	VPANDD       Z13, Z4, Z13
+	VPDPBUSD     Z10, Z12, Z7
+	VPDPBUSD     Z11, Z13, Z7
+	PREFETCHT0   2048(R8)(DI*1)
+	VMOVDQU32    (R9), Z13
+	VPANDD       Z13, Z4, Z12
+	VPSRLD       $0x04, Z13, Z13
+	VPANDD       Z13, Z4, Z13
+	VPDPBUSD     Z10, Z12, Z8
+	VPDPBUSD     Z11, Z13, Z8
+	PREFETCHT0   2048(R9)
+	VMOVDQU32    (R9)(DI*1), Z13
+	VPANDD       Z13, Z4, Z12
+	VPSRLD       $0x04, Z13, Z13
+	VPANDD       Z13, Z4, Z13
+	VPDPBUSD     Z10, Z12, Z9
+	VPDPBUSD     Z11, Z13, Z9
+	PREFETCHT0   2048(R9)(DI*1)
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	INCQ         R10
+	CMPQ         R10, BX
 	JL           groups
-	VCVTDQ2PS    Z4, Z4
-	VMULPS       (BX), Z4, Z4
-	VFMADD213PS  (SI), Z0, Z4
-	VFMADD231PS  (DI), Z1, Z4
-	VFMADD231PS  (R8), Z2, Z4
-	VCMPPS       $0x0d, Z3, Z4, K1
-	KMOVW        K1, R13
-	MOVW         R13, (AX)
-	VCVTDQ2PS    Z5, Z5
-	VMULPS       64(BX), Z5, Z5
-	VFMADD213PS  64(SI), Z0, Z5
-	VFMADD231PS  64(DI), Z1, Z5
-	VFMADD231PS  64(R8), Z2, Z5
-	VCMPPS       $0x0d, Z3, Z5, K1
-	KMOVW        K1, R13
-	MOVW         R13, 2(AX)
+	VMOVDQU32    (R8), Z11
+	VPSLLD       $0x10, Z11, Z10
+	VPANDD       Z5, Z11, Z11
 	VCVTDQ2PS    Z6, Z6
-	VMULPS       128(BX), Z6, Z6
-	VFMADD213PS  128(SI), Z0, Z6
-	VFMADD231PS  128(DI), Z1, Z6
-	VFMADD231PS  128(R8), Z2, Z6
+	VMULPS       Z10, Z6, Z6
+	VFMADD213PS  64(R8), Z1, Z6
+	VFMADD231PS  Z11, Z2, Z6
 	VCMPPS       $0x0d, Z3, Z6, K1
-	KMOVW        K1, R13
-	MOVW         R13, 4(AX)
+	KMOVW        K1, R10
+	MOVW         R10, (AX)
+	VMOVDQU32    (R8)(DI*1), Z10
+	VPSLLD       $0x10, Z10, Z6
+	VPANDD       Z5, Z10, Z10
 	VCVTDQ2PS    Z7, Z7
-	VMULPS       192(BX), Z7, Z7
-	VFMADD213PS  192(SI), Z0, Z7
-	VFMADD231PS  192(DI), Z1, Z7
-	VFMADD231PS  192(R8), Z2, Z7
+	VMULPS       Z6, Z7, Z7
+	VFMADD213PS  64(R8)(DI*1), Z1, Z7
+	VFMADD231PS  Z10, Z2, Z7
 	VCMPPS       $0x0d, Z3, Z7, K1
-	KMOVW        K1, R13
-	MOVW         R13, 6(AX)
-	ADDQ         $0x00000100, DX
-	ADDQ         $0x00000100, BX
-	ADDQ         $0x00000100, SI
-	ADDQ         $0x00000100, DI
-	ADDQ         $0x00000100, R8
-	LEAQ         (CX)(R12*4), CX
+	KMOVW        K1, R8
+	MOVW         R8, 2(AX)
+	VMOVDQU32    (R9), Z7
+	VPSLLD       $0x10, Z7, Z6
+	VPANDD       Z5, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VFMADD213PS  64(R9), Z1, Z8
+	VFMADD231PS  Z7, Z2, Z8
+	VCMPPS       $0x0d, Z3, Z8, K1
+	KMOVW        K1, R8
+	MOVW         R8, 4(AX)
+	VMOVDQU32    (R9)(DI*1), Z7
+	VPSLLD       $0x10, Z7, Z6
+	VPANDD       Z5, Z7, Z7
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z6, Z9, Z9
+	VFMADD213PS  64(R9)(DI*1), Z1, Z9
+	VFMADD231PS  Z7, Z2, Z9
+	VCMPPS       $0x0d, Z3, Z9, K1
+	KMOVW        K1, R8
+	MOVW         R8, 6(AX)
+	LEAQ         (CX)(DI*4), CX
 	ADDQ         $0x08, AX
-	SUBQ         $0x04, R11
+	SUBQ         $0x04, SI
 	JNZ          next
 	VZEROUPPER
 	RET

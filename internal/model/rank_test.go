@@ -107,6 +107,19 @@ func TestTopNIsTheReference(t *testing.T) {
 	}
 }
 
+func TestAppendTopN(t *testing.T) {
+	m := catalogue(t, 20, 3000, 20, true)
+	first := model.Scored{Movie: -1}
+	list := append(make([]model.Scored, 0, 20), first)
+	got := m.AppendTopN(list, 5, 10, nil)
+	if got[0] != first || !slices.Equal(got[1:], m.TopN(5, 10, nil)) {
+		t.Errorf("got %v, want %v and then %v", got, first, m.TopN(5, 10, nil))
+	}
+	if n := testing.AllocsPerRun(20, func() { m.AppendTopN(list, 5, 10, nil) }); n > 0.5 {
+		t.Errorf("%v allocations, want none", n)
+	}
+}
+
 func BenchmarkTopN(b *testing.B) {
 	m := catalogue(b, 1000, 60_000, 64, false)
 	seen := map[int64]bool{}

@@ -10,68 +10,83 @@ import (
 )
 
 // addBytes adds to each 32 bits of sum four products of unsigned bytes of a and
-// signed bytes of m: VPDPBUSD of AVX512_VNNI, which avo does not list.
-func addBytes(m Mem, a, sum reg.VecVirtual) {
+// signed bytes of b: VPDPBUSD of AVX512_VNNI, which avo does not list.
+func addBytes(b, a, sum reg.VecVirtual) {
 	Instruction(&ir.Instruction{
-		Opcode: "VPDPBUSD", Operands: []Op{m, a, sum}, Inputs: []Op{m, a, sum}, Outputs: []Op{sum}, ISA: []string{"AVX512_VNNI"},
+		Opcode: "VPDPBUSD", Operands: []Op{b, a, sum}, Inputs: []Op{b, a, sum}, Outputs: []Op{sum}, ISA: []string{"AVX512_VNNI"},
 	})
 }
 
-// bounds512 takes four blocks of 16 rows at a time, whose sums of products of
-// bytes stay in registers while the query goes by, four bytes at once.
+// bounds512 takes four blocks of 16 rows at a time, whose sums of products stay
+// in registers while the query goes by, eight bytes at once. A block is a line
+// of nibbles for every eight columns, one of scales and errors, and one of biases.
 func bounds512() {
-	function("bounds512", "func(masks *uint16, data *int8, offset *int32, scale, bias, errors, norms *float32, query *uint8, groups, blocks uintptr, terms *[4]float32)",
-		"sets the bits of rows whose bound reaches the threshold. terms are the query's scale, norm and error, and the threshold; groups are of four columns; blocks are of 16 rows, a multiple of 4.")
-	a := arguments("masks", "data", "offset", "scale", "bias", "errors", "norms", "query", "groups", "blocks", "terms")
-	masks, data, offset, scale, bias, errors, norms, query, groups, blocks, terms := a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10]
-	at := make([]reg.VecVirtual, 4)
+	function("bounds512", "func(masks *uint16, data *uint8, query *int8, groups, blocks uintptr, offset int32, terms *[3]float32)",
+		"sets the bits of rows whose bound reaches the threshold. terms are the query's scale and norm, and the threshold; groups are of eight columns; blocks are of 16 rows, a multiple of 4.")
+	a := arguments("masks", "data", "query", "groups", "blocks")
+	masks, data, query, groups, blocks := a[0], a[1], a[2], a[3], a[4]
+	start := broadcast("offset")
+	terms := Load(Param("terms"), GP64())
+	at := make([]reg.VecVirtual, 3)
 	for k := range at {
 		at[k] = ZMM()
 		VBROADCASTSS(Mem{Base: terms, Disp: 4 * k}, at[k])
 	}
-	// A block takes a line for every group.
+	nibble, upper, bits := ZMM(), ZMM(), GP32()
+	MOVL(U32(0x0f0f0f0f), bits)
+	VPBROADCASTD(bits, nibble)
+	MOVL(U32(0xffff0000), bits)
+	VPBROADCASTD(bits, upper)
 	size := GP64()
 	MOVQ(groups, size)
 	SHLQ(Imm(6), size)
+	ADDQ(U32(2*line), size)
 	Label("next")
 	sums := make([]reg.VecVirtual, 4)
 	for k := range sums {
 		sums[k] = ZMM()
-		VMOVDQU32(Mem{Base: offset, Disp: line * k}, sums[k])
+		VMOVDQU32(start, sums[k])
 	}
 	from, third, group := GP64(), GP64(), GP64()
 	MOVQ(data, from)
 	LEAQ(Mem{Base: data, Index: size, Scale: 2}, third)
 	XORQ(group, group)
+	block := []Mem{{Base: from}, {Base: from, Index: size, Scale: 1}, {Base: third}, {Base: third, Index: size, Scale: 1}}
 	Label("groups")
-	four := ZMM()
-	VPBROADCASTD(Mem{Base: query, Index: group, Scale: 4}, four)
-	addBytes(Mem{Base: from}, four, sums[0])
-	addBytes(Mem{Base: from, Index: size, Scale: 1}, four, sums[1])
-	addBytes(Mem{Base: third}, four, sums[2])
-	addBytes(Mem{Base: third, Index: size, Scale: 1}, four, sums[3])
-	PREFETCHT0(Mem{Base: from, Disp: 16 * line})
-	PREFETCHT0(Mem{Base: from, Index: size, Scale: 1, Disp: 16 * line})
-	PREFETCHT0(Mem{Base: third, Disp: 16 * line})
-	PREFETCHT0(Mem{Base: third, Index: size, Scale: 1, Disp: 16 * line})
+	first, second := ZMM(), ZMM()
+	VPBROADCASTD(Mem{Base: query, Index: group, Scale: 8}, first)
+	VPBROADCASTD(Mem{Base: query, Index: group, Scale: 8, Disp: 4}, second)
+	for k, m := range block {
+		low, high := ZMM(), ZMM()
+		VMOVDQU32(m, high)
+		VPANDD(high, nibble, low)
+		VPSRLD(Imm(4), high, high)
+		VPANDD(high, nibble, high)
+		addBytes(first, low, sums[k])
+		addBytes(second, high, sums[k])
+		m.Disp = boundsAhead
+		PREFETCHT0(m)
+	}
 	ADDQ(Imm(line), from)
 	ADDQ(Imm(line), third)
 	INCQ(group)
 	CMPQ(group, groups)
 	JL(LabelRef("groups"))
 	for k, sum := range sums {
+		m := block[k]
+		scale, errors := ZMM(), ZMM()
+		VMOVDQU32(m, errors)
+		VPSLLD(Imm(16), errors, scale)
+		VPANDD(upper, errors, errors)
 		VCVTDQ2PS(sum, sum)
-		VMULPS(Mem{Base: scale, Disp: line * k}, sum, sum)
-		VFMADD213PS(Mem{Base: bias, Disp: line * k}, at[0], sum)
-		VFMADD231PS(Mem{Base: errors, Disp: line * k}, at[1], sum)
-		VFMADD231PS(Mem{Base: norms, Disp: line * k}, at[2], sum)
+		VMULPS(scale, sum, sum)
+		m.Disp = line
+		VFMADD213PS(m, at[0], sum)
+		VFMADD231PS(errors, at[1], sum)
 		reached, bits := K(), GP32()
-		VCMPPS(Imm(13), at[3], sum, reached) // sum ≥ threshold
+		VCMPPS(Imm(13), at[2], sum, reached) // sum ≥ threshold
 		KMOVW(reached, bits)
 		MOVW(bits.As16(), Mem{Base: masks, Disp: 2 * k})
-	}
-	for _, p := range []reg.Register{offset, scale, bias, errors, norms} {
-		ADDQ(U32(4*line), p)
 	}
 	LEAQ(Mem{Base: data, Index: size, Scale: 4}, data)
 	ADDQ(Imm(8), masks)
@@ -79,3 +94,5 @@ func bounds512() {
 	JNZ(LabelRef("next"))
 	end()
 }
+
+const boundsAhead = 32 * line
