@@ -48,6 +48,7 @@ func newBayesian(ctx context.Context, m *ratings.Matrix, p Parameters) (*bayesia
 		userOrder: heaviestFirst(f.UserCounts), movieOrder: heaviestFirst(f.MovieCounts),
 		errors: make([]float64, len(m.Users)),
 	}
+	b.users.rough, b.movies.rough = kernel.HasBFloat16(), kernel.HasBFloat16() // serve solves users again
 	b.users.set(f.UserBias, f.UserFactors)
 	b.movies.set(f.MovieBias, f.MovieFactors)
 	b.users.weights = make([]float32, len(m.Users))
@@ -55,19 +56,19 @@ func newBayesian(ctx context.Context, m *ratings.Matrix, p Parameters) (*bayesia
 		b.users.weights[u] = 1
 	}
 	for range b.threads {
-		b.solvers = append(b.solvers, newRoughRow(p.Rank))
+		b.solvers = append(b.solvers, newJointRow(p.Rank))
 	}
 	return b, nil
 }
 
 func (b *bayesian) movieTask(i int, prior *gaussian) rowTask {
 	rows, values := b.m.Movie(i)
-	return rowTask{other: b.users, prior: prior, mean: b.mean, alpha: b.noise.alpha, weight: 1, rows: rows, values: values}
+	return rowTask{other: b.users, prior: prior, mean: b.mean, weight: 1, rows: rows, values: values}
 }
 
 func (b *bayesian) userTask(u int, prior *gaussian) rowTask {
 	rows, values := b.m.User(u)
-	return rowTask{other: b.movies, prior: prior, mean: b.mean, alpha: b.noise.alpha, weight: float64(b.users.weights[u]), rows: rows, values: values}
+	return rowTask{other: b.movies, prior: prior, mean: b.mean, weight: float64(b.users.weights[u]), rows: rows, values: values}
 }
 
 // rmse is that of the last user half-step, from its errors.
@@ -167,6 +168,7 @@ func (s *sampler) sweep(ctx context.Context, sweep int) error {
 		return err
 	}
 	prior := newGaussian(movieMean, moviePrecision)
+	s.users.prepare(s.noise.alpha)
 	err = forRows(ctx, s.threads, s.movieOrder, func(worker, i int) {
 		solver := s.solvers[worker]
 		s.draw(worker, sweep, movieSide, s.m.Movies[i])
@@ -180,6 +182,7 @@ func (s *sampler) sweep(ctx context.Context, sweep int) error {
 		return err
 	}
 	prior = newGaussian(userMean, userPrecision)
+	s.movies.prepare(s.noise.alpha)
 	err = forRows(ctx, s.threads, s.userOrder, func(worker, u int) {
 		solver := s.solvers[worker]
 		s.draw(worker, sweep, userSide, s.m.Users[u])

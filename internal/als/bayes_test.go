@@ -92,7 +92,9 @@ func testJointRow(t *testing.T, rank, n int) {
 	for c := range dim {
 		mean.SetVec(c, random.NormFloat64())
 	}
-	task := rowTask{other: movies, prior: newGaussian(mean, precision), mean: 3, alpha: 1.3, weight: 0.7}
+	task := rowTask{other: movies, prior: newGaussian(mean, precision), mean: 3, weight: 0.7}
+	const alpha = 1.3
+	movies.prepare(alpha)
 	want := mat.NewSymDense(dim, nil)
 	want.CopySym(precision)
 	var right mat.VecDense
@@ -102,7 +104,7 @@ func testJointRow(t *testing.T, rank, n int) {
 		i := random.IntN(50)
 		value := float32(random.IntN(10)+1) / 2
 		task.rows, task.values = append(task.rows, int32(i)), append(task.values, value)
-		p := task.alpha * task.weight * float64(movies.weights[i])
+		p := alpha * task.weight * float64(movies.weights[i])
 		v, cov := movies.vector(i), movies.covariance(i)
 		z := mat.NewVecDense(dim, nil)
 		for c := range rank {
@@ -197,7 +199,8 @@ func TestSamplesHaveTheirPosterior(t *testing.T) {
 			movies.vectors[k] = float32(random.NormFloat64())
 		}
 	}
-	task := rowTask{other: movies, prior: newGaussian(mat.NewVecDense(rank+1, nil), symmetric(random, rank+1, 1)), mean: 3, alpha: 0.5, weight: 1}
+	task := rowTask{other: movies, prior: newGaussian(mat.NewVecDense(rank+1, nil), symmetric(random, rank+1, 1)), mean: 3, weight: 1}
+	movies.prepare(0.5)
 	for i := range int32(6) {
 		task.rows, task.values = append(task.rows, i), append(task.values, float32(i))
 	}

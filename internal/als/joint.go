@@ -10,14 +10,39 @@ import (
 // factors of a row and then its bias are one vector of D = rank+1.
 type joint struct {
 	rank, stride int
+	rough        bool      // solve the other side with rows in bfloat16
 	vectors      []float32 // [rows × stride], padded with zeros
 	covariances  []float32 // upper triangles [rows × stride × stride], nil if rows are known exactly
 	weights      []float32 // of a row's noise precision [rows], nil if all are 1
+
+	// What prepare makes of them.
+	bias, roots []float32 // of a rating's precision, alpha times the weight [rows]
 }
 
 func newJoint(rows, rank int) *joint {
 	stride := kernel.Stride(rank + 1)
 	return &joint{rank: rank, stride: stride, vectors: kernel.Aligned(rows * stride)}
+}
+
+// prepare takes over what is said of the rows in vectors and weights, for solving
+// those of the other side.
+func (j *joint) prepare(alpha float64) {
+	if j.bias == nil {
+		rows := len(j.vectors) / j.stride
+		j.bias, j.roots = make([]float32, rows), make([]float32, rows)
+	}
+	for row := range j.bias {
+		p := alpha
+		if j.weights != nil {
+			p *= float64(j.weights[row])
+		}
+		j.bias[row], j.roots[row] = j.vectors[row*j.stride+j.rank], float32(math.Sqrt(p))
+	}
+	if j.rough { // rounded to bfloat16, as the column of ones is when it is scaled
+		for row, root := range j.roots {
+			j.roots[row] = math.Float32frombits((math.Float32bits(root) + 0x8000) &^ 0xffff)
+		}
+	}
 }
 
 func (j *joint) vector(row int) []float32 { return j.vectors[row*j.stride:][:j.stride] }
@@ -64,22 +89,13 @@ type jointRow struct {
 	covariance   []float32 // Σ p·V [stride × stride]
 	packed       []float32 // [chunk × stride]
 	scale, coeff []float32 // [chunk]
+	targets      []float32 // [chunk]
 	product      []float32 // [stride]
 	normals      []float32 // [stride]
 
-	rough     bool     // take rows in bfloat16
+	// For the other side's rows in bfloat16.
 	pairs     []uint32 // [chunk/2 × stride]
 	high, low []uint32 // coeff as two bfloat16 [chunk/2]
-}
-
-// newRoughRow is newJointRow for all of training that is done again at its end.
-func newRoughRow(rank int) *jointRow {
-	s := newJointRow(rank)
-	if kernel.HasBFloat16() {
-		s.rough = true
-		s.pairs, s.high, s.low = make([]uint32, chunk/2*s.stride), make([]uint32, chunk/2), make([]uint32, chunk/2)
-	}
-	return s
 }
 
 func newJointRow(rank int) *jointRow {
@@ -88,8 +104,9 @@ func newJointRow(rank int) *jointRow {
 	return &jointRow{
 		rank: rank, stride: stride,
 		gram: kernel.Aligned(size), inverse: kernel.Aligned(size), covariance: kernel.Aligned(stride * stride), sum: kernel.Aligned(stride * stride),
-		packed: kernel.Aligned(chunk * stride), scale: kernel.Aligned(chunk), coeff: kernel.Aligned(chunk),
+		packed: kernel.Aligned(chunk * stride), scale: kernel.Aligned(chunk), coeff: kernel.Aligned(chunk), targets: kernel.Aligned(chunk),
 		right: kernel.Aligned(stride), product: kernel.Aligned(stride), normals: kernel.Aligned(stride),
+		pairs: make([]uint32, chunk/2*stride), high: make([]uint32, chunk/2), low: make([]uint32, chunk/2),
 	}
 }
 
@@ -99,12 +116,12 @@ func newJointRow(rank int) *jointRow {
 //
 //	precision P = Λ + Σ p·E[zzᵀ],   mean = P⁻¹·(Λm + Σ p·E[z·t])
 //
-// where p is a rating's precision: alpha times the weight of its user.
+// where p is a rating's precision: alpha times the weight of its user. The other
+// side is to be prepared.
 type rowTask struct {
 	other  *joint
 	prior  *gaussian
 	mean   float64 // μ
-	alpha  float64
 	weight float64 // of the row itself; the other side's come on top
 	rows   []int32
 	values []float32
@@ -178,26 +195,24 @@ func (s *jointRow) add(t rowTask) {
 	rows, values := t.rows, t.values
 	for len(rows) > 0 {
 		n := min(chunk, len(rows))
-		scale, coeff := s.scale[:n], s.coeff[:n]
+		kernel.Targets(s.targets, values[:n], rows[:n], t.other.bias, float32(t.mean))
+		scale, coeff, targets := s.scale[:n], s.coeff[:n], s.targets[:n]
+		squares := 0.0
 		for k, row := range rows[:n] {
-			p := t.alpha
-			if t.other.weights != nil {
-				p *= float64(t.other.weights[row])
-			}
-			scale[k] = float32(math.Sqrt(p))
-			if s.rough { // as the last column will be
-				scale[k] = math.Float32frombits((math.Float32bits(scale[k]) + 0x8000) &^ 0xffff)
-				p = float64(scale[k]) * float64(scale[k])
-			}
-			if uncertain {
-				coeff[k] = float32(p)
-				kernel.AddCombination(s.covariance, t.other.covariance(int(row)), stride*stride, coeff[k:k+1])
-			}
-			target := float64(values[k]) - t.mean - float64(t.other.vectors[int(row)*stride+rank])
-			s.squares += p * target * target
-			coeff[k] = scale[k] * float32(target)
+			root := t.other.roots[row]
+			scale[k], coeff[k] = root, root*targets[k]
+			squares += float64(coeff[k]) * float64(coeff[k])
 		}
+		s.squares += squares
 		s.addProducts(t.other, rows[:n])
+		if uncertain {
+			for k, root := range scale {
+				targets[k] = root * root
+			}
+			for k, row := range rows[:n] {
+				kernel.AddCombination(s.covariance, t.other.covariance(int(row)), stride*stride, targets[k:k+1])
+			}
+		}
 		rows, values = rows[n:], values[n:]
 	}
 	if !uncertain {
@@ -218,7 +233,7 @@ func (s *jointRow) add(t rowTask) {
 // and coefficients are set.
 func (s *jointRow) addProducts(other *joint, rows []int32) {
 	n, stride, rank := len(rows), s.stride, s.rank
-	if !s.rough {
+	if !other.rough {
 		kernel.GatherScaled(s.packed, other.vectors, stride, rows, s.scale[:n])
 		for k, scale := range s.scale[:n] {
 			s.packed[k*stride+rank] = scale

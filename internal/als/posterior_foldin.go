@@ -35,6 +35,7 @@ func newPosteriorFolder(f *Factors) *posteriorFolder {
 	for i := range rows {
 		unpackTriangle(movies.covariance(i), f.Posterior.MovieCovariance[i*Triangle(dim):], dim, movies.stride)
 	}
+	movies.prepare(f.Posterior.Alpha)
 	precision := mat.NewSymDense(dim, nil)
 	k := 0
 	for a := range dim {
@@ -61,7 +62,7 @@ func (p *posteriorFolder) clone() *posteriorFolder {
 // returns the bias and the weight of the user's noise.
 func (p *posteriorFolder) foldIn(rows []int32, values []float32, x []float32) (bias, weight float32) {
 	task := rowTask{
-		other: p.movies, prior: p.prior, mean: float64(p.f.Mean), alpha: p.noise.alpha, weight: 1, rows: rows, values: values,
+		other: p.movies, prior: p.prior, mean: float64(p.f.Mean), weight: 1, rows: rows, values: values,
 	}
 	p.solver.add(task)
 	for range weightSteps {

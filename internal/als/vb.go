@@ -61,6 +61,7 @@ func (b *bayesian) update(ctx context.Context) (priors [2]priorOf, err error) {
 		return priors, err
 	}
 	prior := newGaussian(priors[1].mean, priors[1].precision)
+	b.users.prepare(b.noise.alpha)
 	err = forRows(ctx, b.threads, b.movieOrder, func(worker, i int) {
 		b.solvers[worker].solve(b.movieTask(i, prior), nil, b.movies.vector(i), b.movies.covariance(i))
 	})
@@ -71,6 +72,7 @@ func (b *bayesian) update(ctx context.Context) (priors [2]priorOf, err error) {
 		return priors, err
 	}
 	prior = newGaussian(priors[0].mean, priors[0].precision)
+	b.movies.prepare(b.noise.alpha)
 	err = forRows(ctx, b.threads, b.userOrder, func(worker, u int) {
 		b.errors[u] = b.solvers[worker].solve(b.userTask(u, prior), nil, b.users.vector(u), b.users.covariance(u))
 	})
