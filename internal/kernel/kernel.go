@@ -169,8 +169,11 @@ func Cholesky(a []float32, width, n int, least float32) {
 			largest = entry
 		}
 	}
-	const epsilon = 1.0 / (1 << 23)
-	if rounding := float32(n) * epsilon * largest; least < rounding { // after Higham 2002, "Accuracy and Stability of Numerical Algorithms", theorem 10.7
+	const (
+		epsilon = 1.0 / (1 << 23)
+		summed  = 1024 // what sums of so many products, of which the matrix was made, may be off by
+	)
+	if rounding := float32(n+summed) * epsilon * largest; least < rounding { // after Higham 2002, "Accuracy and Stability of Numerical Algorithms", theorem 10.7
 		for i := range n {
 			a[i*width+i] += rounding
 		}
