@@ -21,9 +21,9 @@ const (
 // more accurate, and it knows how sure it is.
 const Default = VB
 
-// solver learns factors from a matrix that is not empty, with parameters that
-// are valid, as Train says.
-type solver func(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error)
+// solver learns factors from ratings that are not empty, with parameters that are
+// valid, as Task.Run says.
+type solver func(ctx context.Context, r *run) (*Factors, error)
 
 var solvers map[string]solver
 
@@ -40,31 +40,17 @@ func init() {
 // Algorithms are the names of the solvers, in alphabetical order.
 func Algorithms() []string { return slices.Sorted(maps.Keys(solvers)) }
 
-// Train learns the biases and factors of all users and movies of m by
-// p.Algorithm, and the head that ranks if p.Preference asks for one. It ends with a user half-step: stored user factors are exactly
-// what folding in a user's ratings gives.
-//
-// progress, which may be nil, is called after each iteration by Train's own
-// goroutine. The same matrix, parameters and seed give the same bits with any
-// number of threads, for one kernel and architecture. All results are finite.
-//
-// It returns ratings.ErrNoRatings for an empty matrix, an error that wraps
-// ErrBadParameters, or ctx's error soon after ctx ends. m is only read: several
-// calls may share it.
+// Train runs the task of m and p alone. progress may be nil.
 func Train(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
-	if err := p.Validate(); err != nil {
-		return nil, err
+	return Task{Ratings: m, Parameters: p, Progress: neverStop(progress)}.Run(ctx)
+}
+
+func neverStop(progress func(Progress)) func(Progress) bool {
+	if progress == nil {
+		return nil
 	}
-	if m.Len() == 0 {
-		return nil, ratings.ErrNoRatings
+	return func(p Progress) bool {
+		progress(p)
+		return false
 	}
-	f, err := solvers[p.Algorithm](ctx, m, p, progress)
-	if err != nil || p.Preference == nil || f.Preference != nil {
-		return f, err
-	}
-	f.Preference, err = TrainPreference(ctx, m, *p.Preference, p.Seed, p.Threads, progress)
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
 }

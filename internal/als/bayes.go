@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"time"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -32,25 +31,16 @@ type bayesian struct {
 	f                     *Factors
 }
 
-// newBayesian starts from a few iterations of ALS.
-func newBayesian(ctx context.Context, m *ratings.Matrix, p Parameters) (*bayesian, error) {
-	start := p
-	start.Algorithm, start.Iterations, start.Preference = ALS, bayesStart, nil
-	rmse := 1.0
-	f, err := trainExplicit(ctx, m, start, func(progress Progress) { rmse = progress.RMSE })
-	if err != nil {
-		return nil, err
-	}
+// newBayesian starts from a few iterations of ALS, or from an earlier model of a
+// Bayesian solver.
+func newBayesian(ctx context.Context, r *run) (*bayesian, error) {
+	m, p := r.Ratings, r.Parameters
 	b := &bayesian{
-		m: m, p: p, threads: threadCount(p.Threads), mean: float64(f.Mean), f: f,
+		m: m, p: p, threads: threadCount(p.Threads),
 		users: newJoint(len(m.Users), p.Rank), movies: newJoint(len(m.Movies), p.Rank),
-		noise:     noise{alpha: 1 / max(rmse*rmse, 1e-6), nu: startFreedom},
-		userOrder: heaviestFirst(f.UserCounts), movieOrder: heaviestFirst(f.MovieCounts),
 		errors: make([]float64, len(m.Users)),
 	}
 	b.users.rough, b.movies.rough = kernel.HasBFloat16(), kernel.HasBFloat16() // serve solves users again
-	b.users.set(f.UserBias, f.UserFactors)
-	b.movies.set(f.MovieBias, f.MovieFactors)
 	b.users.weights = make([]float32, len(m.Users))
 	for u := range b.users.weights {
 		b.users.weights[u] = 1
@@ -58,7 +48,67 @@ func newBayesian(ctx context.Context, m *ratings.Matrix, p Parameters) (*bayesia
 	for range b.threads {
 		b.solvers = append(b.solvers, newJointRow(p.Rank))
 	}
+	start := b.startFromALS
+	if r.Start != nil && r.Start.Posterior != nil && r.Start.Rank == p.Rank {
+		start = func(ctx context.Context) error { return b.startFrom(ctx, r.Start) }
+	}
+	if err := start(ctx); err != nil {
+		return nil, err
+	}
+	b.mean = float64(b.f.Mean)
+	b.users.set(b.f.UserBias, b.f.UserFactors)
+	b.movies.set(b.f.MovieBias, b.f.MovieFactors)
+	b.userOrder, b.movieOrder = heaviestFirst(b.f.UserCounts), heaviestFirst(b.f.MovieCounts)
 	return b, nil
+}
+
+func (b *bayesian) startFromALS(ctx context.Context) (err error) {
+	start := b.p
+	start.Algorithm, start.Iterations, start.Preference = ALS, bayesStart, nil
+	rmse := 1.0
+	b.f, err = trainExplicit(ctx, newRun(Task{Ratings: b.m, Parameters: start, Progress: func(p Progress) bool {
+		rmse = p.RMSE
+		return false
+	}}))
+	b.noise = noise{alpha: 1 / max(rmse*rmse, 1e-6), nu: startFreedom}
+	return err
+}
+
+// startFrom takes over users, movies and noise of an earlier model, but not its
+// priors, which are learnt from the rows. Rows that are new have their biases alone.
+func (b *bayesian) startFrom(ctx context.Context, from *Factors) error {
+	rank := b.p.Rank
+	b.f = newFactors(b.m, rank, b.p.Lambda, b.p.Nu)
+	b.f.UserFactors, b.f.MovieFactors = make([]float32, len(b.m.Users)*rank), make([]float32, len(b.m.Movies)*rank)
+	if err := b.f.solveBiases(ctx, b.m, startSweeps); err != nil {
+		return fmt.Errorf("learning biases: %w", err)
+	}
+	inherited(b.m.Users, from.Users, func(u, earlier int) {
+		b.f.UserBias[u] = from.UserBias[earlier] + from.Mean - b.f.Mean
+		copy(b.f.UserFactors[u*rank:], from.UserFactors[earlier*rank:][:rank])
+		b.users.weights[u] = from.Posterior.UserWeight[earlier]
+	})
+	inherited(b.m.Movies, from.Movies, func(i, earlier int) {
+		b.f.MovieBias[i] = from.MovieBias[earlier]
+		copy(b.f.MovieFactors[i*rank:], from.MovieFactors[earlier*rank:][:rank])
+	})
+	b.noise = noise{alpha: from.Posterior.Alpha, nu: from.Posterior.Freedom}
+	return nil
+}
+
+// predict is Factors.Predict of the present rows.
+func (b *bayesian) predict(user, movie int) float64 {
+	value := b.mean
+	if user >= 0 {
+		value += float64(b.users.vector(user)[b.p.Rank])
+	}
+	if movie >= 0 {
+		value += float64(b.movies.vector(movie)[b.p.Rank])
+	}
+	if user < 0 || movie < 0 {
+		return value
+	}
+	return value + float64(kernel.Dot(b.users.vector(user)[:b.p.Rank], b.movies.vector(movie)[:b.p.Rank]))
 }
 
 func (b *bayesian) movieTask(i int, prior *gaussian) rowTask {
@@ -123,12 +173,12 @@ type sampler struct {
 // does it.
 //
 // Its progress has the error of the current sample, not of the mean.
-func trainBayes(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
-	began := time.Now()
-	b, err := newBayesian(ctx, m, p)
+func trainBayes(ctx context.Context, r *run) (*Factors, error) {
+	b, err := newBayesian(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+	p := r.Parameters
 	dim := p.Rank + 1
 	s := &sampler{
 		bayesian: b, moments: newMovieMoments(b.movies),
@@ -142,8 +192,8 @@ func trainBayes(ctx context.Context, m *ratings.Matrix, p Parameters, progress f
 		if err := s.sweep(ctx, sweep); err != nil {
 			return nil, fmt.Errorf("sampling sweep %d: %w", sweep+1, err)
 		}
-		if progress != nil {
-			progress(Progress{Iteration: sweep + 1, Total: p.Iterations, RMSE: s.rmse(), Elapsed: time.Since(began)})
+		if r.report(sweep, s.rmse(), s.predict) && s.kept > 0 {
+			break
 		}
 	}
 	return s.finish(ctx)

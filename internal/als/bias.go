@@ -70,6 +70,9 @@ func (f *Factors) solveSideBiases(bias, other []float32, ratingsOf func(int) ([]
 			sum += float64(values[k]) - float64(f.Mean) - float64(other[at])
 		}
 		n := len(others)
+		if n == 0 {
+			continue
+		}
 		bias[row] = float32(sum / (float64(n) + regularization(f.Lambda, f.Nu, n)))
 	}
 }

@@ -49,17 +49,17 @@ func (p PreferenceParameters) Validate() error {
 
 // trainImplicit learns the head that ranks, with p's rank and iterations, and of
 // ratings the biases alone.
-func trainImplicit(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
-	head := DefaultPreference()
+func trainImplicit(ctx context.Context, r *run) (*Factors, error) {
+	p, head := r.Parameters, DefaultPreference()
 	if p.Preference != nil {
 		head = *p.Preference
 	}
 	head.Rank, head.Iterations = p.Rank, p.Iterations
-	f, err := BiasOnly(ctx, m, p.Lambda, p.Nu, startSweeps)
+	f, err := BiasOnly(ctx, r.Ratings, p.Lambda, p.Nu, startSweeps)
 	if err != nil {
 		return nil, fmt.Errorf("learning biases: %w", err)
 	}
-	f.Preference, err = TrainPreference(ctx, m, head, p.Seed, p.Threads, progress)
+	f.Preference, err = trainPreference(ctx, r, head)
 	return f, err
 }
 
@@ -77,20 +77,29 @@ func trainImplicit(ctx context.Context, m *ratings.Matrix, p Parameters, progres
 //
 // Bits, progress, which has no RMSE, cancellation and errors are as with Train.
 func TrainPreference(ctx context.Context, m *ratings.Matrix, p PreferenceParameters, seed uint64, threads int, progress func(Progress)) (*Preference, error) {
+	return trainPreference(ctx, newRun(Task{
+		Ratings: m, Choices: m, Parameters: Parameters{Seed: seed, Threads: threads}, Progress: neverStop(progress),
+	}), p)
+}
+
+func trainPreference(ctx context.Context, r *run, p PreferenceParameters) (*Preference, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	if m.Len() == 0 {
+	if r.Choices.Len() == 0 {
 		return nil, ratings.ErrNoRatings
 	}
-	began := time.Now()
-	t := newImplicitTrainer(m, p, seed, threadCount(threads))
+	t := newImplicitTrainer(r.Choices, p, r.Parameters.Seed, threadCount(r.Parameters.Threads))
+	t.start(r.Choices.Users, r.Start)
 	for iteration := range p.Iterations {
 		if err := t.iterate(ctx, iteration == p.Iterations-1); err != nil {
 			return nil, fmt.Errorf("training preferences, iteration %d: %w", iteration+1, err)
 		}
-		if progress != nil {
-			progress(Progress{Iteration: iteration + 1, Total: p.Iterations, RMSE: math.NaN(), Elapsed: time.Since(began)})
+		if r.Progress != nil {
+			r.Progress(Progress{
+				Head: PreferenceHead, Iteration: iteration + 1, Total: p.Iterations,
+				RMSE: math.NaN(), Validation: math.NaN(), Elapsed: time.Since(r.began),
+			})
 		}
 	}
 	return t.preference(), nil
@@ -136,6 +145,18 @@ func newImplicitTrainer(m *ratings.Matrix, p PreferenceParameters, seed uint64, 
 		t.rows = append(t.rows, newImplicitRow(p, t.stride))
 	}
 	return t
+}
+
+// start takes over the users of an earlier model; movies are solved first.
+func (t *implicitTrainer) start(users []int64, from *Factors) {
+	if from == nil || from.Preference == nil || from.Preference.Rank != t.p.Rank {
+		return
+	}
+	rank := t.p.Rank
+	inherited(users, from.Users, func(u, earlier int) {
+		copy(t.users.factors[u*t.stride:], from.Preference.UserFactors[earlier*rank:][:rank])
+		t.users.halve(u, t.stride)
+	})
 }
 
 // iterate solves all movies, then all users, the last time with all of the movies'

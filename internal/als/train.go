@@ -4,37 +4,33 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
-// Progress tells how far training is, after each iteration.
-type Progress struct {
-	Iteration int           // done, 1 to Total
-	Total     int           // iterations in all
-	RMSE      float64       // over the training ratings, in stars, unclamped
-	Elapsed   time.Duration // since training began
-}
-
 // trainExplicit is ALS as the package comment says. It starts from the bias-only
 // solution with small random user factors; each iteration solves all movies and
 // then all users.
-func trainExplicit(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
-	began := time.Now()
-	t := newTrainer(m, p)
-	if p.Algorithm == Spark {
+func trainExplicit(ctx context.Context, r *run) (*Factors, error) {
+	t := newTrainer(r.Ratings, r.Parameters)
+	if r.Parameters.Algorithm == Spark {
 		t.f.Mean, t.f.Unbiased = 0, true
-	} else if err := t.f.solveBiases(ctx, m, startSweeps); err != nil {
+	} else if err := t.f.solveBiases(ctx, r.Ratings, startSweeps); err != nil {
 		return nil, fmt.Errorf("learning biases: %w", err)
 	}
-	for iteration := range p.Iterations {
-		if err := t.iterate(ctx, iteration == p.Iterations-1); err != nil {
+	t.start(r.Start)
+	for iteration := range r.Parameters.Iterations {
+		last := iteration == r.Parameters.Iterations-1
+		if err := t.iterate(ctx, last); err != nil {
 			return nil, fmt.Errorf("training iteration %d: %w", iteration+1, err)
 		}
-		if progress != nil {
-			progress(Progress{Iteration: iteration + 1, Total: p.Iterations, RMSE: t.rmse(), Elapsed: time.Since(began)})
+		if r.report(iteration, t.rmse(), t.predict) && !last {
+			t.movies.halves = nil
+			if err := t.solveUsers(ctx); err != nil {
+				return nil, fmt.Errorf("training iteration %d: %w", iteration+1, err)
+			}
+			break
 		}
 	}
 	return t.factors(), nil
@@ -70,6 +66,33 @@ func newTrainer(m *ratings.Matrix, p Parameters) *trainer {
 	return t
 }
 
+// start takes over the users of an earlier model; movies are solved first.
+func (t *trainer) start(from *Factors) {
+	if from == nil || from.Rank != t.f.Rank || from.Unbiased != t.f.Unbiased {
+		return
+	}
+	inherited(t.m.Users, from.Users, func(u, earlier int) {
+		t.users.bias[u] = from.UserBias[earlier] + from.Mean - t.f.Mean
+		copy(t.users.factors[u*t.stride:], from.UserFactors[earlier*from.Rank:][:from.Rank])
+		t.users.halve(u, t.stride)
+	})
+}
+
+// predict is Factors.Predict of the present rows.
+func (t *trainer) predict(user, movie int) float64 {
+	value := float64(t.f.Mean)
+	if user >= 0 {
+		value += float64(t.users.bias[user])
+	}
+	if movie >= 0 {
+		value += float64(t.movies.bias[movie])
+	}
+	if user < 0 || movie < 0 {
+		return value
+	}
+	return value + float64(kernel.Dot(t.users.factors[user*t.stride:][:t.stride], t.movies.factors[movie*t.stride:][:t.stride]))
+}
+
 // halve brings a row's bfloat16 up to date, if there are any.
 func (s *sideFactors) halve(row, stride int) {
 	if s.halves != nil {
@@ -99,6 +122,11 @@ func (t *trainer) iterate(ctx context.Context, last bool) error {
 	if last {
 		t.movies.halves = nil
 	}
+	return t.solveUsers(ctx)
+}
+
+func (t *trainer) solveUsers(ctx context.Context) error {
+	f, mean := t.f, float64(t.f.Mean)
 	return forRows(ctx, t.threads, t.userOrder, func(worker, u int) {
 		rows, values := t.m.User(u)
 		reg := regularization(f.Lambda, f.Nu, len(rows))

@@ -3,12 +3,10 @@ package als
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
-	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
 // What is added to the variances of the learnt priors. Independent normals make
@@ -28,22 +26,21 @@ const (
 // deterministic.
 //
 // Its progress has the expected error, which counts what is uncertain.
-func trainVB(ctx context.Context, m *ratings.Matrix, p Parameters, progress func(Progress)) (*Factors, error) {
-	began := time.Now()
-	b, err := newBayesian(ctx, m, p)
+func trainVB(ctx context.Context, r *run) (*Factors, error) {
+	b, err := newBayesian(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	size := b.users.stride * b.users.stride
-	b.users.covariances = kernel.Aligned(len(m.Users) * size)
-	b.movies.covariances = kernel.Aligned(len(m.Movies) * size)
+	b.users.covariances = kernel.Aligned(len(b.m.Users) * size)
+	b.movies.covariances = kernel.Aligned(len(b.m.Movies) * size)
 	var priors [2]priorOf
-	for iteration := range p.Iterations {
+	for iteration := range b.p.Iterations {
 		if priors, err = b.update(ctx); err != nil {
 			return nil, fmt.Errorf("variational iteration %d: %w", iteration+1, err)
 		}
-		if progress != nil {
-			progress(Progress{Iteration: iteration + 1, Total: p.Iterations, RMSE: b.rmse(), Elapsed: time.Since(began)})
+		if r.report(iteration, b.rmse(), b.predict) {
+			break
 		}
 	}
 	return b.serve(ctx, priors[0].mean, priors[1].mean, priors[0].precision, priors[1].precision)
