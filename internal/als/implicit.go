@@ -13,19 +13,33 @@ import (
 // PreferenceParameters are those of the head that ranks, of implicit ALS.
 type PreferenceParameters struct {
 	Rank       int     `json:"rank"`         // columns of the factor matrices, 1 to 1024
-	Alpha      float64 `json:"alpha"`        // a rating of r stars has the confidence 1 + α·r
+	Alpha      float64 `json:"alpha"`        // what speaks for a choice with r stars gives it the confidence 1 + α·r
 	Lambda     float64 `json:"lambda"`       // regularization, the same for every row
 	Iterations int     `json:"iterations"`   // of one movie and one user half-step each, at least 1
 	CG         int     `json:"cg,omitempty"` // steps of conjugate gradients a row; 0 solves exactly
 	Beta       float64 `json:"beta"`         // share of the predicted rating in the ranking score, see Preference
+
+	TagWeight  float64 `json:"tag_weight"`     // how much a tag speaks for a choice, in stars, 0 to 1e4
+	ViewWeight float64 `json:"view_weight"`    // how much a view does
+	HalfLife   float64 `json:"half_life_days"` // after which an event counts half, 0 for never
+
+	ChooseBeta bool `json:"-"` // for who trains: choose β inside the training part, see eval.ChooseBeta
+}
+
+// Weights are those of events.
+func (p PreferenceParameters) Weights() ratings.Weights {
+	return ratings.Weights{Tag: p.TagWeight, View: p.ViewWeight, HalfLife: time.Duration(p.HalfLife * 24 * float64(time.Hour))}
 }
 
 // DefaultPreference are one rule for all data sets.
 func DefaultPreference() PreferenceParameters {
-	return PreferenceParameters{Rank: 64, Alpha: 0.1, Lambda: 10, Iterations: 10, Beta: 0.2}
+	return PreferenceParameters{Rank: 64, Alpha: 1, Lambda: 30, Iterations: 10, Beta: 0.2, TagWeight: 3, ViewWeight: 1, ChooseBeta: true}
 }
 
-const maxAlpha = 1e4
+const (
+	maxAlpha    = 1e4
+	maxHalfLife = 36_500 // days
+)
 
 // Validate returns an error that wraps ErrBadParameters and says which
 // parameter is wrong, and what it may be.
@@ -41,6 +55,12 @@ func (p PreferenceParameters) Validate() error {
 		return fmt.Errorf("preference lambda is %v, want %v to %v: %w", p.Lambda, minLambda, maxLambda, ErrBadParameters)
 	case p.CG < 0 || p.CG > maxRank:
 		return fmt.Errorf("preference cg is %d, want 0 (exact) to %d: %w", p.CG, maxRank, ErrBadParameters)
+	case !(p.TagWeight >= 0 && p.TagWeight <= maxAlpha):
+		return fmt.Errorf("preference tag weight is %v, want 0 to %v: %w", p.TagWeight, float64(maxAlpha), ErrBadParameters)
+	case !(p.ViewWeight >= 0 && p.ViewWeight <= maxAlpha):
+		return fmt.Errorf("preference view weight is %v, want 0 to %v: %w", p.ViewWeight, float64(maxAlpha), ErrBadParameters)
+	case !(p.HalfLife == 0 || p.HalfLife >= 1e-3 && p.HalfLife <= maxHalfLife):
+		return fmt.Errorf("preference half-life is %v days, want 0 (none) or 0.001 to %v: %w", p.HalfLife, maxHalfLife, ErrBadParameters)
 	case math.IsNaN(p.Beta) || math.IsInf(p.Beta, 0):
 		return fmt.Errorf("preference beta is %v, want a number: %w", p.Beta, ErrBadParameters)
 	}

@@ -58,7 +58,8 @@ type Seconds struct {
 const biasSweeps = 20
 
 // Run trains a model on the training part and measures it, and the baselines,
-// on the test part, with ratings clamped to MovieLens' half a star to five.
+// on the test part, with ratings clamped to MovieLens' half a star to five. Where
+// p asks for it, β is chosen inside the training part, see ChooseBeta.
 // progress may be nil; see als.Train.
 //
 // It returns an error that wraps als.ErrBadParameters,
@@ -71,6 +72,13 @@ func Run(ctx context.Context, train, test []ratings.Rating, p als.Parameters, pr
 	matrix, err := ratings.NewMatrix(train)
 	if err != nil {
 		return Result{}, fmt.Errorf("training part: %w", err)
+	}
+	if p.Preference != nil && p.Preference.ChooseBeta {
+		head := *p.Preference
+		if head.Beta, err = ChooseBeta(ctx, ratings.Log{Ratings: train}, p); err != nil {
+			return Result{}, err
+		}
+		p.Preference = &head
 	}
 	f, err := als.Train(ctx, matrix, p, progress)
 	if err != nil {

@@ -164,14 +164,7 @@ func (t Tuner) tuneRanking(ctx context.Context, folds []fold, p als.Parameters) 
 		}
 		users := newAudience(f, folds[k].train, folds[k].test)
 		for at, beta := range betas {
-			head := *f.Preference
-			head.Beta = beta
-			f.Preference = &head
-			m, err := model.New(f, model.MovieLensScale)
-			if err != nil {
-				return err
-			}
-			ranking, _, err := users.byModel(ctx, m, p.Threads)
+			ranking, err := rankingWith(ctx, users, f, beta, p.Threads)
 			if err != nil {
 				return err
 			}
@@ -183,7 +176,7 @@ func (t Tuner) tuneRanking(ctx context.Context, folds []fold, p als.Parameters) 
 	for _, c := range order {
 		best := slices.Max(sums[c])
 		head := *candidates[c].Preference
-		head.Beta = betas[slices.Index(sums[c], best)]
+		head.Beta, head.ChooseBeta = betas[slices.Index(sums[c], best)], false
 		candidates[c].Preference = &head
 		trials = append(trials, Trial{Parameters: candidates[c], Folds: counts[c], NDCG10: best / float64(counts[c])})
 	}

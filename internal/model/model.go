@@ -147,8 +147,8 @@ func (m *Model) Scale() Scale { return m.scale }
 // Prediction is a predicted rating.
 type Prediction struct {
 	Value     float32 // stars, clamped to the scale
-	ColdUser  bool    // the model does not know the user
-	ColdMovie bool    // the model does not know the movie
+	ColdUser  bool    // the model knows no ratings of the user
+	ColdMovie bool    // the model knows no ratings of the movie
 }
 
 // Predict returns μ + b_u + b_i + x_u·y_i, clamped. What the model does not
@@ -159,8 +159,12 @@ func (m *Model) Predict(user, movie int64) Prediction {
 	if u >= 0 {
 		value += float64(m.factors.UserBias[u])
 	}
-	return Prediction{Value: m.scale.Clamp(float32(value)), ColdUser: u < 0, ColdMovie: i < 0}
+	return Prediction{Value: m.scale.Clamp(float32(value)), ColdUser: !isRated(m.factors.UserCounts, u), ColdMovie: !isRated(m.factors.MovieCounts, i)}
 }
+
+// isRated reports whether the row, -1 if there is none, has ratings: others may have
+// a row for what was tagged or viewed.
+func isRated(counts []int32, row int) bool { return row >= 0 && counts[row] > 0 }
 
 // row returns the row of id, or -1 where it is unknown.
 func (m *Model) row(rows map[int64]int32, id int64) int {

@@ -172,8 +172,8 @@ func (s *userState) predict(m *Model, row, i int, fixed float64, at int, known b
 	}
 	return Prediction{
 		Value:     m.scale.Clamp(float32(fixed + m.solve(row, sum.stars(), n))),
-		ColdUser:  row < 0,
-		ColdMovie: i < 0,
+		ColdUser:  !isRated(m.factors.UserCounts, row),
+		ColdMovie: !isRated(m.factors.MovieCounts, i),
 	}
 }
 

@@ -136,6 +136,16 @@ func (b *MatrixBuilder) Add(ratings []Rating) error {
 	return nil
 }
 
+// know gives all users and movies of other a row, whether they have ratings or not.
+func (b *MatrixBuilder) know(other *MatrixBuilder) {
+	for _, user := range other.users.ids {
+		b.users.row(user)
+	}
+	for _, movie := range other.movies.ids {
+		b.movies.row(movie)
+	}
+}
+
 // Matrix returns the matrix of what was added, and empties the builder. It
 // returns ErrNoRatings if nothing was.
 func (b *MatrixBuilder) Matrix() (*Matrix, error) {

@@ -19,6 +19,9 @@ type Store interface {
 	// was given: a scan cut short returns an error.
 	Scan(ctx context.Context, fn func([]Rating) error) error
 
+	// ScanChoices is Scan of all tags and views: for a tag or a view each a Choice.
+	ScanChoices(ctx context.Context, fn func([]Choice) error) error
+
 	// History returns one user's current ratings in the order of movie ids.
 	History(ctx context.Context, user int64) ([]Rating, error)
 

@@ -144,6 +144,24 @@ func (s *MemoryStore) Scan(ctx context.Context, fn func([]ratings.Rating) error)
 	return ctx.Err()
 }
 
+// ScanChoices implements ratings.Store.
+func (s *MemoryStore) ScanChoices(ctx context.Context, fn func([]ratings.Choice) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var all []ratings.Choice
+	for _, tag := range s.Tags() {
+		all = append(all, ratings.Choice{User: tag.User, Movie: tag.Movie, Kind: ratings.Tagged, Time: tag.Time})
+	}
+	for _, view := range s.Views() {
+		all = append(all, ratings.Choice{User: view.User, Movie: view.Movie, Kind: ratings.Viewed, Time: view.Time})
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return fn(all)
+}
+
 // History implements ratings.Store.
 func (s *MemoryStore) History(ctx context.Context, user int64) ([]ratings.Rating, error) {
 	if err := ctx.Err(); err != nil {

@@ -1,6 +1,7 @@
 package recsystest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ func StoreContract(t *testing.T, open func(t *testing.T) ratings.Store, options 
 	t.Run("history is one user's ratings by movie id", func(t *testing.T) { checkHistory(t, open(t)) })
 	t.Run("scan gives more than one batch's worth, each once", func(t *testing.T) { checkScan(t, open(t), choices) })
 	t.Run("scan stops at the error of its function", func(t *testing.T) { checkScanError(t, open(t)) })
+	t.Run("tags and views are choices", func(t *testing.T) { checkChoices(t, open(t)) })
 	t.Run("nothing is read or written under an ended context", func(t *testing.T) { checkEnded(t, open(t)) })
 }
 
@@ -320,6 +322,48 @@ func checkScan(t *testing.T, store ratings.Store, choices storeChoices) {
 	}
 }
 
+func checkChoices(t *testing.T, store ratings.Store) {
+	read := func() []ratings.Choice {
+		t.Helper()
+		var all []ratings.Choice
+		if err := store.ScanChoices(t.Context(), func(batch []ratings.Choice) error {
+			all = append(all, batch...)
+			return nil
+		}); err != nil {
+			t.Fatalf("ScanChoices: %v", err)
+		}
+		slices.SortFunc(all, func(a, b ratings.Choice) int {
+			return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Movie, b.Movie), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Time, b.Time))
+		})
+		return all
+	}
+	if got := read(); len(got) != 0 {
+		t.Fatalf("an empty store has choices %+v", got)
+	}
+	changes := ratings.Changes{
+		Ratings: rated(1, 2, 3, 1000),
+		Tags:    []ratings.Tag{{User: 1, Movie: 2, Tag: "heist", Time: 1000}, {User: 1, Movie: 2, Tag: "slow", Time: 3000}},
+	}
+	want := []ratings.Choice{{User: 1, Movie: 2, Kind: ratings.Tagged, Time: 1000}, {User: 1, Movie: 2, Kind: ratings.Tagged, Time: 3000}}
+	for k := range int64(300) {
+		changes.Views = append(changes.Views, ratings.View{User: 2 + k, Movie: 7, Time: 2000})
+		want = append(want, ratings.Choice{User: 2 + k, Movie: 7, Kind: ratings.Viewed, Time: 2000})
+	}
+	apply(t, store, changes)
+	apply(t, store, changes) // once more changes nothing
+	if got := read(); !slices.Equal(got, want) {
+		t.Fatalf("got %d choices, %+v, want %d", len(got), got[:min(len(got), 5)], len(want))
+	}
+	apply(t, store, forget(1, 2000))
+	if got := read(); !slices.Equal(got, want[1:]) {
+		t.Fatalf("a user was forgotten up to 2000: got %d choices, %+v, want %d", len(got), got[:min(len(got), 5)], len(want)-1)
+	}
+	stop := errors.New("enough")
+	if err := store.ScanChoices(t.Context(), func([]ratings.Choice) error { return stop }); !errors.Is(err, stop) {
+		t.Fatalf("ScanChoices returned %v, want the error of its function", err)
+	}
+}
+
 func checkScanError(t *testing.T, store ratings.Store) {
 	apply(t, store, rate(1, 2, 4, 1000))
 	stop := errors.New("enough")
@@ -338,6 +382,9 @@ func checkEnded(t *testing.T, store ratings.Store) {
 	}
 	if err := store.Scan(ended, func([]ratings.Rating) error { return nil }); err == nil {
 		t.Error("Scan under an ended context returned nil: a scan cut short must not look whole")
+	}
+	if err := store.ScanChoices(ended, func([]ratings.Choice) error { return nil }); err == nil {
+		t.Error("ScanChoices under an ended context returned nil")
 	}
 	if _, err := store.History(ended, 1); err == nil {
 		t.Error("History under an ended context returned nil")

@@ -48,10 +48,14 @@ type Manifest struct {
 	Metrics    message.Metrics `json:"metrics"`
 	Verdict    string          `json:"verdict"` // what the gate said, in words
 	Parent     string          `json:"parent,omitempty"`
-	Tool       string          `json:"tool"` // name and version of what trained it
-	SHA256     string          `json:"sha256"`
-	Bytes      int64           `json:"bytes"`
-	Seconds    float64         `json:"seconds"` // that training took
+	// StartedFrom is the version whose factors training started from, "" if it
+	// began from scratch.
+	StartedFrom string `json:"started_from,omitempty"`
+
+	Tool    string  `json:"tool"` // name and version of what trained it
+	SHA256  string  `json:"sha256"`
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"` // that training took
 }
 
 // Holdout says which pairs a version was not trained on: those that a hash of

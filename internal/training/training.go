@@ -38,7 +38,10 @@ type Job struct {
 	Source     string  // where the ratings come from, for people
 	Simulated  bool
 	Tool       string
-	Revision   int64 // of the store the ratings were read from, 0 if none
+	Revision   int64        // of the store the ratings were read from, 0 if none
+	Start      *als.Factors // an earlier model to start from, see als.Task; nil for none
+	StartedBy  string       // its version, for the manifest
+	EarlyStop  EarlyStop
 	Progress   func(als.Progress)
 	Now        func() time.Time // nil is time.Now
 }
@@ -65,17 +68,19 @@ const holdoutSeed = 42
 // (seed, user, movie) alone, and what is held out is never trained on by any
 // version: that makes versions comparable on it. The pairs of a smaller holdout
 // are among those of a larger one.
-func (j Job) Train(ctx context.Context, all []ratings.Rating) (*Candidate, error) {
+func (j Job) Train(ctx context.Context, log ratings.Log) (*Candidate, error) {
+	all := log.Ratings
 	if len(all) < minRatings {
 		return nil, fmt.Errorf("%w: %d; at least %d are needed", ErrTooFewRatings, len(all), minRatings)
 	}
 	started := time.Now()
 	train, holdout := eval.RandomSplit(all, j.Holdout, holdoutSeed)
-	matrix, err := ratings.NewMatrix(train)
-	if err != nil {
+	part := eval.TrainingPart(ratings.Log{Ratings: train, Choices: log.Choices}, holdoutSeed, j.Holdout)
+	var err error
+	if j.Parameters, err = j.choose(ctx, part); err != nil {
 		return nil, err
 	}
-	factors, err := als.Train(ctx, matrix, j.Parameters, j.Progress)
+	matrix, factors, err := j.fit(ctx, part)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +105,7 @@ func (j Job) Train(ctx context.Context, all []ratings.Rating) (*Candidate, error
 		return nil, err
 	}
 	return &Candidate{Model: m, Holdout: holdout, Manifest: registry.Manifest{
-		CreatedAt: now().UTC(), Algorithm: j.Parameters.Algorithm, Parameters: parameters, Tool: j.Tool,
+		CreatedAt: now().UTC(), Algorithm: j.Parameters.Algorithm, Parameters: parameters, StartedFrom: j.StartedBy, Tool: j.Tool,
 		Data: j.describe(all, matrix), Holdout: registry.Holdout{Seed: holdoutSeed, Share: j.Holdout},
 		Metrics: message.Metrics{
 			RMSE: rmse(m, holdout), BiasRMSE: rmse(baseline, holdout),
@@ -108,6 +113,49 @@ func (j Job) Train(ctx context.Context, all []ratings.Rating) (*Candidate, error
 		},
 		Seconds: math.Round(time.Since(started).Seconds()*1000) / 1000,
 	}}, nil
+}
+
+// choose returns the parameters with those that are left to the training part: the
+// number of iterations after which training stops early, and β.
+func (j Job) choose(ctx context.Context, part ratings.Log) (als.Parameters, error) {
+	p := j.Parameters
+	if j.EarlyStop.Share > 0 {
+		iterations, err := j.iterations(ctx, part)
+		if err != nil {
+			return p, fmt.Errorf("finding the iteration to stop at: %w", err)
+		}
+		p.Iterations = iterations
+	}
+	if p.Preference != nil && p.Preference.ChooseBeta {
+		head := *p.Preference
+		var err error
+		if head.Beta, err = eval.ChooseBeta(ctx, part, p); err != nil {
+			return p, err
+		}
+		p.Preference = &head
+	}
+	return p, nil
+}
+
+// fit trains on all of the training part.
+func (j Job) fit(ctx context.Context, part ratings.Log) (*ratings.Matrix, *als.Factors, error) {
+	var weights ratings.Weights
+	if j.Parameters.Preference != nil {
+		weights = j.Parameters.Preference.Weights()
+	}
+	rated, chosen, err := part.Matrices(weights)
+	if err != nil {
+		return nil, nil, err
+	}
+	task := als.Task{Ratings: rated, Choices: chosen, Start: j.Start, Parameters: j.Parameters}
+	if j.Progress != nil {
+		task.Progress = func(p als.Progress) bool {
+			j.Progress(p)
+			return false
+		}
+	}
+	factors, err := task.Run(ctx)
+	return rated, factors, err
 }
 
 const biasIterations = 10

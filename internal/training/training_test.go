@@ -26,7 +26,7 @@ func job(rank int) Job {
 
 func train(t *testing.T, j Job, all []ratings.Rating) *Candidate {
 	t.Helper()
-	c, err := j.Train(t.Context(), all)
+	c, err := j.Train(t.Context(), ratings.Log{Ratings: all})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,12 +156,12 @@ func TestAChampionThatCannotBeReadIsReplaced(t *testing.T) {
 
 func TestTrainingRefusesWhatItCannotUse(t *testing.T) {
 	all := recsystest.Ratings(30, 20, 0.5, 1)
-	if _, err := job(2).Train(t.Context(), all[:5]); !errors.Is(err, ErrTooFewRatings) {
+	if _, err := job(2).Train(t.Context(), ratings.Log{Ratings: all[:5]}); !errors.Is(err, ErrTooFewRatings) {
 		t.Errorf("five ratings: %v", err)
 	}
 	other := job(2)
 	other.Parameters.Algorithm = "magic"
-	if _, err := other.Train(t.Context(), all); err == nil || !strings.Contains(err.Error(), `algorithm is "magic", want one of als`) {
+	if _, err := other.Train(t.Context(), ratings.Log{Ratings: all}); err == nil || !strings.Contains(err.Error(), `algorithm is "magic", want one of als`) {
 		t.Errorf("an unknown algorithm: %v", err)
 	}
 }

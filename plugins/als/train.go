@@ -21,8 +21,10 @@ type trainer struct {
 	job       training.Job
 	threshold int64
 	patience  time.Duration
+	warm      bool // start from the champion
 	mgr       *service.Resources
 	log       *service.Logger
+	progress  *trainProgress
 
 	recalled   bool                // what the registry holds was looked at
 	owed       *registry.Promotion // to be announced
@@ -33,7 +35,7 @@ type trainer struct {
 }
 
 func newTrainer(conf *service.ParsedConfig, mgr *service.Resources) (*trainer, error) {
-	t := &trainer{mgr: mgr, log: mgr.Logger()}
+	t := &trainer{mgr: mgr, log: mgr.Logger(), progress: newTrainProgress(mgr)}
 	if err := t.parse(conf); err != nil {
 		return nil, err
 	}
@@ -151,17 +153,24 @@ func (t *trainer) isDue(revision int64, now time.Time) bool {
 }
 
 func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64) (training.Outcome, error) {
-	var all []ratings.Rating
-	err := store.Scan(ctx, func(batch []ratings.Rating) error {
-		all = append(all, batch...)
-		return nil
-	})
+	log, err := t.read(ctx, store)
 	if err != nil {
-		return training.Outcome{}, fmt.Errorf("reading the ratings: %w", err)
+		return training.Outcome{}, err
 	}
 	job := t.job
-	job.Revision = revision
-	candidate, err := job.Train(ctx, all)
+	job.Revision, job.Progress = revision, t.progress.report
+	if t.warm {
+		var why string
+		if job, why, err = job.WarmStart(t.registry); err != nil {
+			return training.Outcome{}, err
+		}
+		if why != "" {
+			t.log.Debugf("Training from scratch: %s", why)
+		}
+	}
+	t.progress.begin()
+	candidate, err := job.Train(ctx, log)
+	t.progress.end()
 	if err != nil {
 		return training.Outcome{}, err
 	}
@@ -170,7 +179,28 @@ func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64
 		return outcome, err
 	}
 	t.trained, t.due = revision, time.Time{}
+	t.progress.count(outcome.Promoted)
 	return outcome, nil
+}
+
+// read reads all that users did.
+func (t *trainer) read(ctx context.Context, store ratings.Store) (log ratings.Log, err error) {
+	if err := store.Scan(ctx, func(batch []ratings.Rating) error {
+		log.Ratings = append(log.Ratings, batch...)
+		return nil
+	}); err != nil {
+		return log, fmt.Errorf("reading the ratings: %w", err)
+	}
+	if t.job.Parameters.Preference == nil {
+		return log, nil
+	}
+	if err := store.ScanChoices(ctx, func(batch []ratings.Choice) error {
+		log.Choices = append(log.Choices, batch...)
+		return nil
+	}); err != nil {
+		return log, fmt.Errorf("reading tags and views: %w", err)
+	}
+	return log, nil
 }
 
 // report turns the message into the announcement of a new champion, or into the

@@ -23,6 +23,12 @@ const (
 	trainFieldPreference = "preference"
 	trainFieldAlpha      = "alpha"
 	trainFieldBeta       = "beta"
+	trainFieldTagWeight  = "tag_weight"
+	trainFieldViewWeight = "view_weight"
+	trainFieldHalfLife   = "half_life_days"
+	trainFieldEarlyStop  = "early_stop"
+	trainFieldShare      = "share"
+	trainFieldWarmStart  = "warm_start"
 	trainFieldThreads    = "threads"
 	trainFieldHoldout    = "holdout"
 	trainFieldMinNew     = "min_new_ratings"
@@ -45,7 +51,11 @@ Which pairs are held out depends on a hash of user and movie alone, so that no v
 
 The metadata field als_train says what happened: idle (the message is the trigger as it came), promoted (the message is the announcement, the metadata field role its key for the topic models) or kept (the message is the manifest of a version that did not become champion).
 The first trigger after a start announces the champion that there is, since the announcement may have been lost when the process ended.
-While the store or the registry is away it waits and tries again.`).
+While the store or the registry is away it waits and tries again.
+
+Tags and views in the store count for the head that ranks.
+
+Metrics: als_train_running is 1 while a model is trained; als_train_iteration of als_train_iterations, als_train_rmse (stars, over the training ratings, of the head that rates) and als_train_eta_seconds (of the head at work) tell how far it is; als_train_seconds is how long the last training took; als_train_versions counts versions by outcome, promoted or kept. The log tells of the same every ten seconds, and of each iteration at level DEBUG.`).
 		Fields(
 			service.NewStringField(trainFieldStore).Description("The label of the rating store resource.").Default("rating_store"),
 			service.NewURLField(trainFieldRegistry).Description("The registry of versions: file:///path or file://relative/path."),
@@ -60,12 +70,21 @@ While the store or the registry is away it waits and tries again.`).
 				service.NewIntField(trainFieldThreads).Description("Threads; 0 is one for each CPU. The result does not depend on it.").Default(0),
 				service.NewObjectField(trainFieldPreference,
 					service.NewIntField(trainFieldRank).Description("Number of factors, 0 to train no such head.").Default(als.DefaultPreference().Rank),
-					service.NewFloatField(trainFieldAlpha).Description("A rating of r stars counts as a choice with confidence 1 + α·r.").Default(als.DefaultPreference().Alpha),
+					service.NewFloatField(trainFieldAlpha).Description("What speaks for a choice with r stars gives it the confidence 1 + α·r.").Default(als.DefaultPreference().Alpha),
 					service.NewFloatField(trainFieldLambda).Description("Regularization, the same for every row.").Default(als.DefaultPreference().Lambda),
 					service.NewIntField(trainFieldIterations).Description("Sweeps over both sides.").Default(als.DefaultPreference().Iterations),
-					service.NewFloatField(trainFieldBeta).Description("Share of the predicted rating in the ranking score.").Default(als.DefaultPreference().Beta),
+					service.NewFloatField(trainFieldBeta).Description("Share of the predicted rating in the ranking score. Default: chosen at each training, on a part of the training ratings.").Optional(),
+					service.NewFloatField(trainFieldTagWeight).Description("How much a movie's being tagged by a user speaks for it, in stars; a rating counts as its stars.").Default(als.DefaultPreference().TagWeight),
+					service.NewFloatField(trainFieldViewWeight).Description("How much each view speaks for a movie, in stars.").Default(als.DefaultPreference().ViewWeight),
+					service.NewFloatField(trainFieldHalfLife).Description("Days after which an event counts half, against the newest event; 0 for never.").Default(als.DefaultPreference().HalfLife),
 				).Description("Of the head that ranks, implicit ALS (Hu, Koren & Volinsky 2008).").Advanced(),
 			).Description("Of the algorithm.").Advanced(),
+			service.NewObjectField(trainFieldEarlyStop,
+				service.NewFloatField(trainFieldShare).Description("Share of the training ratings to measure on, 0 to take all iterations.").Default(0.0).
+					LintRule(`root = if this < 0 || this >= 1 { ["field share must lie between 0 and 1, 1 excluded"] }`),
+				service.NewIntField(trainFieldPatience).Description("Iterations without a gain of 0.0001 stars after which training stops.").Default(2),
+			).Description("Find out first, on a part of the training ratings, after how many iterations predictions are best, and then train on all for so many. Not for als_bayes and als_implicit.").Advanced(),
+			service.NewBoolField(trainFieldWarmStart).Description("Start from the champion's factors, where algorithm and rank are the same, and take half the iterations. The manifest says which version that was. als_bayes always starts from scratch.").Default(true).Advanced(),
 			service.NewFloatField(trainFieldHoldout).Description("Share of the ratings held out to judge versions by.").Default(0.1).
 				LintRule(`root = if this < 0 || this >= 1 { ["field holdout must lie between 0 and 1, 1 excluded"] }`),
 			service.NewIntField(trainFieldMinNew).Description("New ratings that make a training due.").Default(2000).
@@ -156,6 +175,18 @@ func (t *trainer) parseJob(conf *service.ParsedConfig) (err error) {
 	if job.Holdout < 0 || job.Holdout >= 1 {
 		return fmt.Errorf("field %s: %v does not lie between 0 and 1", trainFieldHoldout, job.Holdout)
 	}
+	if job.EarlyStop.Share, err = conf.FieldFloat(trainFieldEarlyStop, trainFieldShare); err != nil {
+		return err
+	}
+	if job.EarlyStop.Patience, err = conf.FieldInt(trainFieldEarlyStop, trainFieldPatience); err != nil {
+		return err
+	}
+	if err := job.EarlyStop.Validate(algorithm); err != nil {
+		return fmt.Errorf("field %s: %w", trainFieldEarlyStop, err)
+	}
+	if t.warm, err = conf.FieldBool(trainFieldWarmStart); err != nil {
+		return err
+	}
 	if job.Tolerance, err = conf.FieldFloat(trainFieldGate, trainFieldTolerance); err != nil {
 		return err
 	}
@@ -203,14 +234,23 @@ func parseParameters(algorithm string, conf *service.ParsedConfig) (p als.Parame
 
 // parsePreference returns nil where no head that ranks is wanted.
 func parsePreference(conf *service.ParsedConfig) (*als.PreferenceParameters, error) {
-	var p als.PreferenceParameters
+	p := als.DefaultPreference()
 	var err error
 	for name, to := range map[string]*int{trainFieldRank: &p.Rank, trainFieldIterations: &p.Iterations} {
 		if *to, err = conf.FieldInt(name); err != nil {
 			return nil, err
 		}
 	}
-	for name, to := range map[string]*float64{trainFieldAlpha: &p.Alpha, trainFieldLambda: &p.Lambda, trainFieldBeta: &p.Beta} {
+	p.ChooseBeta = !conf.Contains(trainFieldBeta)
+	if !p.ChooseBeta {
+		if p.Beta, err = conf.FieldFloat(trainFieldBeta); err != nil {
+			return nil, err
+		}
+	}
+	for name, to := range map[string]*float64{
+		trainFieldAlpha: &p.Alpha, trainFieldLambda: &p.Lambda,
+		trainFieldTagWeight: &p.TagWeight, trainFieldViewWeight: &p.ViewWeight, trainFieldHalfLife: &p.HalfLife,
+	} {
 		if *to, err = conf.FieldFloat(name); err != nil {
 			return nil, err
 		}

@@ -11,6 +11,8 @@ import (
 
 const (
 	selectRatings  = "SELECT user_id, movie_id, rating, timestamp FROM ratings"
+	selectTagged   = "SELECT user_id, movie_id, timestamp FROM tags"
+	selectViewed   = "SELECT user_id, movie_id, timestamp FROM views"
 	selectHistory  = selectRatings + " WHERE user_id = ?"
 	selectRevision = "SELECT value FROM counters WHERE name = 'ratings'"
 )
@@ -22,31 +24,45 @@ func (s *Store) reader(patience time.Duration) pageReader {
 	return pageReader{connector: s.connector, settings: s.settings, size: s.options.PageSize, patience: patience, outage: &s.outage}
 }
 
-// ratingRows decodes rows of selectRatings. A row without a rating, as other
+// rowsOf decodes the rows of a page. A row that lacks what makes it one, as other
 // programs may write it, is none.
-type ratingRows struct {
-	user, movie, time longCell
-	value             floatCell
-	dest              []any
-	page              []ratings.Rating
+type rowsOf[T any] struct {
+	dest []any            // of iter.Scan
+	row  func() (T, bool) // what was scanned, and whether it is one
+	page []T
 }
 
-func newRatingRows() *ratingRows {
-	r := &ratingRows{}
-	r.dest = []any{&r.user, &r.movie, &r.value, &r.time}
-	return r
+func newRatingRows() *rowsOf[ratings.Rating] {
+	var user, movie, time longCell
+	var value floatCell
+	return &rowsOf[ratings.Rating]{
+		dest: []any{&user, &movie, &value, &time},
+		row: func() (ratings.Rating, bool) {
+			return ratings.Rating{User: user.value, Movie: movie.value, Value: value.value, Time: time.value}, !value.null
+		},
+	}
 }
 
-func (r *ratingRows) decode(iter *gocql.Iter, rows int) error {
+func newChoiceRows(kind ratings.ChoiceKind) *rowsOf[ratings.Choice] {
+	var user, movie, time longCell
+	return &rowsOf[ratings.Choice]{
+		dest: []any{&user, &movie, &time},
+		row: func() (ratings.Choice, bool) {
+			return ratings.Choice{User: user.value, Movie: movie.value, Kind: kind, Time: time.value}, !time.null
+		},
+	}
+}
+
+func (r *rowsOf[T]) decode(iter *gocql.Iter, rows int) error {
 	if r.page = r.page[:0]; cap(r.page) < rows {
-		r.page = make([]ratings.Rating, 0, rows)
+		r.page = make([]T, 0, rows)
 	}
 	for range rows {
 		if !iter.Scan(r.dest...) {
 			return errCut
 		}
-		if !r.value.null {
-			r.page = append(r.page, ratings.Rating{User: r.user.value, Movie: r.movie.value, Value: r.value.value, Time: r.time.value})
+		if row, ok := r.row(); ok {
+			r.page = append(r.page, row)
 		}
 	}
 	return nil
@@ -56,23 +72,41 @@ func (r *ratingRows) decode(iter *gocql.Iter, rows int) error {
 // was read as a whole. It is no snapshot: of what is written meanwhile some is
 // seen and some is not. A range whose node dies is read on from the same place.
 func (s *Store) Scan(ctx context.Context, fn func([]ratings.Rating) error) error {
+	return scan(ctx, s, "scanning ratings of", selectRatings, newRatingRows, fn)
+}
+
+// ScanChoices is Scan of tags and then of views.
+func (s *Store) ScanChoices(ctx context.Context, fn func([]ratings.Choice) error) error {
+	for _, of := range []struct {
+		kind  ratings.ChoiceKind
+		query string
+	}{{ratings.Tagged, selectTagged}, {ratings.Viewed, selectViewed}} {
+		rows := func() *rowsOf[ratings.Choice] { return newChoiceRows(of.kind) }
+		if err := scan(ctx, s, "scanning choices of", of.query, rows, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scan[T any](ctx context.Context, s *Store, what, query string, newRows func() *rowsOf[T], fn func([]T) error) error {
 	session, err := s.connector.now(ctx)
 	if err != nil {
-		return s.fail(ctx, "scanning ratings of", err)
+		return s.fail(ctx, what, err)
 	}
 	ranges := splitRing(ringOf(session, s.settings.LocalDC), s.options.ScanSplits)
-	statement := rangeStatement(selectRatings, []string{"user_id"})
+	statement := rangeStatement(query, []string{"user_id"})
 	reader := s.reader(scanPatience)
 
 	scanning, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pages := make(chan []ratings.Rating)
-	free := make(chan []ratings.Rating, s.options.ScanConcurrency+1)
+	pages := make(chan []T)
+	free := make(chan []T, s.options.ScanConcurrency+1)
 	result := make(chan error, 1)
 	go func() {
 		defer close(pages)
 		result <- scanRanges(scanning, ranges, s.options.ScanConcurrency, func(ctx context.Context, r tokenRange) error {
-			rows := newRatingRows()
+			rows := newRows()
 			return reader.read(ctx, r.owner, statement, []any{r.from, r.to}, rows.decode, func() error {
 				if len(rows.page) == 0 {
 					return nil
@@ -103,7 +137,7 @@ func (s *Store) Scan(ctx context.Context, fn func([]ratings.Rating) error) error
 		default:
 		}
 	}
-	return s.fail(ctx, "scanning ratings of", <-result)
+	return s.fail(ctx, what, <-result)
 }
 
 // History returns one user's ratings in the order of movies.

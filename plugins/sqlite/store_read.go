@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
@@ -10,27 +11,52 @@ import (
 // at a time. Writers go on meanwhile, but the write-ahead log grows until the
 // scan is over.
 func (s *Store) Scan(ctx context.Context, fn func([]ratings.Rating) error) error {
-	rows, err := s.reader.QueryContext(ctx, "SELECT user_id, movie_id, rating, timestamp FROM ratings")
+	return scan(ctx, s, "scanning ratings of", "SELECT user_id, movie_id, rating, timestamp FROM ratings",
+		func(rows *sql.Rows, r *ratings.Rating) error { return rows.Scan(&r.User, &r.Movie, &r.Value, &r.Time) }, fn)
+}
+
+// ScanChoices is Scan of tags and then of views.
+func (s *Store) ScanChoices(ctx context.Context, fn func([]ratings.Choice) error) error {
+	for _, of := range []struct {
+		kind  ratings.ChoiceKind
+		query string
+	}{
+		{ratings.Tagged, "SELECT user_id, movie_id, timestamp FROM tags"},
+		{ratings.Viewed, "SELECT user_id, movie_id, timestamp FROM views"},
+	} {
+		if err := scan(ctx, s, "scanning choices of", of.query, func(rows *sql.Rows, c *ratings.Choice) error {
+			c.Kind = of.kind
+			return rows.Scan(&c.User, &c.Movie, &c.Time)
+		}, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scan gives the rows of a query, scanBatch at a time.
+func scan[T any](ctx context.Context, s *Store, what, query string, read func(*sql.Rows, *T) error, fn func([]T) error) error {
+	rows, err := s.reader.QueryContext(ctx, query)
 	if err != nil {
-		return s.fail(ctx, "scanning ratings of", err)
+		return s.fail(ctx, what, err)
 	}
 	defer rows.Close()
-	batch := make([]ratings.Rating, 0, scanBatch)
+	batch := make([]T, 0, scanBatch)
 	flush := func() error {
 		// The driver learns of the end of ctx later, on a goroutine of its own.
 		if err := ctx.Err(); err != nil {
-			return s.fail(ctx, "scanning ratings of", err)
+			return s.fail(ctx, what, err)
 		}
 		err := fn(batch)
 		batch = batch[:0]
 		return err
 	}
 	for rows.Next() {
-		var r ratings.Rating
-		if err := rows.Scan(&r.User, &r.Movie, &r.Value, &r.Time); err != nil {
-			return s.fail(ctx, "scanning ratings of", err)
+		var row T
+		if err := read(rows, &row); err != nil {
+			return s.fail(ctx, what, err)
 		}
-		if batch = append(batch, r); len(batch) < scanBatch {
+		if batch = append(batch, row); len(batch) < scanBatch {
 			continue
 		}
 		if err := flush(); err != nil {
@@ -38,7 +64,7 @@ func (s *Store) Scan(ctx context.Context, fn func([]ratings.Rating) error) error
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return s.fail(ctx, "scanning ratings of", err)
+		return s.fail(ctx, what, err)
 	}
 	if len(batch) == 0 {
 		return nil

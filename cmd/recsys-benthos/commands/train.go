@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -22,11 +23,16 @@ func trainCommand() *cli.Command {
 part out, trains on the rest, and publishes the version. It becomes the champion if it is not worse than the present one.
 
   recsys-benthos train --ratings ml-latest-small/ratings.csv --registry file://./registry
-  recsys-benthos train --ratings ml-1m.zip --rank 32 --json`,
+  recsys-benthos train --ratings ml-1m.zip --rank 32 --json
+  recsys-benthos train --ratings ml-latest-small --tags ml-latest-small --warm-start --early-stop 0.05`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "ratings", Usage: "file, archive or folder of ratings", Required: true},
 			registryFlag(),
 			&cli.Float64Flag{Name: "holdout", Usage: "share of the ratings held out to judge by", Value: 0.1},
+			&cli.StringFlag{Name: "tags", Usage: "file, archive or folder of tags, which count for the head that ranks"},
+			&cli.BoolFlag{Name: "warm-start", Usage: "start from the champion, if its algorithm and rank are the same, and take half the iterations"},
+			&cli.Float64Flag{Name: "early-stop", Usage: "share of the training ratings by which to find the best number of iterations, 0 to take all"},
+			&cli.IntFlag{Name: "early-stop-patience", Usage: "iterations without gain after which to stop", Value: 2},
 			&cli.Float64Flag{Name: "tolerance", Usage: "RMSE in stars by which a new champion may be worse"},
 			jsonFlag(),
 		}, parameterFlags()...),
@@ -49,6 +55,18 @@ type trained struct {
 	} `json:"seconds"`
 }
 
+// readLog reads ratings, and tags where they are asked for.
+func readLog(c *cli.Context) (log ratings.Log, err error) {
+	if log.Ratings, err = ratings.ReadRatings(c.String("ratings")); err != nil || !c.IsSet("tags") {
+		return log, err
+	}
+	tags, err := ratings.ReadTags(c.String("tags"))
+	for _, tag := range tags {
+		log.Choices = append(log.Choices, ratings.Choice{User: tag.User, Movie: tag.Movie, Kind: ratings.Tagged, Time: tag.Time})
+	}
+	return log, err
+}
+
 func trainAction(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
@@ -65,12 +83,16 @@ func trainAction(c *cli.Context) error {
 	if math.IsNaN(tolerance) || math.IsInf(tolerance, 0) {
 		return fmt.Errorf("--tolerance %v is not a number of stars", tolerance)
 	}
+	early := training.EarlyStop{Share: c.Float64("early-stop"), Patience: c.Int("early-stop-patience")}
+	if err := early.Validate(p.Algorithm); err != nil {
+		return err
+	}
 	versions, err := registry.Open(c.String("registry"))
 	if err != nil {
 		return err
 	}
 	started := time.Now()
-	all, err := ratings.ReadRatings(c.String("ratings"))
+	log, err := readLog(c)
 	if err != nil {
 		return err
 	}
@@ -79,9 +101,18 @@ func trainAction(c *cli.Context) error {
 	job := training.Job{
 		Parameters: p, Holdout: holdout,
 		Tolerance: tolerance, Source: c.String("ratings"), Tool: "recsys-benthos " + version,
-		Progress: iterationBar(),
+		EarlyStop: early, Progress: iterationBar(),
 	}
-	candidate, err := job.Train(c.Context, all)
+	if c.Bool("warm-start") {
+		var why string
+		if job, why, err = job.WarmStart(versions); err != nil {
+			return err
+		}
+		if why != "" {
+			fmt.Fprintf(os.Stderr, "training from scratch: %s\n", why)
+		}
+	}
+	candidate, err := job.Train(c.Context, log)
 	if err != nil {
 		return err
 	}

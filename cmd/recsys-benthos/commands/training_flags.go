@@ -2,6 +2,7 @@ package commands
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strings"
@@ -25,10 +26,13 @@ func parameterFlags() []cli.Flag {
 		&cli.IntFlag{Name: "iterations", Usage: "sweeps over both sides", DefaultText: "the algorithm's"},
 		&cli.IntFlag{Name: "burn-in", Usage: "of the iterations of als_bayes, the first that are forgotten", DefaultText: "the algorithm's"},
 		&cli.IntFlag{Name: "preference-rank", Usage: "number of factors of the head that ranks, 0 for none", Value: als.DefaultPreference().Rank},
-		&cli.Float64Flag{Name: "preference-alpha", Usage: "confidence α·r of a choice rated r", Value: als.DefaultPreference().Alpha},
+		&cli.Float64Flag{Name: "preference-alpha", Usage: "confidence α·r of a choice for which r stars speak", Value: als.DefaultPreference().Alpha},
 		&cli.Float64Flag{Name: "preference-lambda", Usage: "regularization of the head that ranks", Value: als.DefaultPreference().Lambda},
 		&cli.IntFlag{Name: "preference-iterations", Usage: "sweeps over both sides", Value: als.DefaultPreference().Iterations},
-		&cli.Float64Flag{Name: "preference-beta", Usage: "share of the predicted rating in the ranking score", Value: als.DefaultPreference().Beta},
+		&cli.Float64Flag{Name: "preference-beta", Usage: "share of the predicted rating in the ranking score", DefaultText: "chosen on a part of the training ratings"},
+		&cli.Float64Flag{Name: "preference-tag-weight", Usage: "how much a tag speaks for a movie, in stars", Value: als.DefaultPreference().TagWeight},
+		&cli.Float64Flag{Name: "preference-view-weight", Usage: "how much a view speaks for a movie, in stars", Value: als.DefaultPreference().ViewWeight},
+		&cli.Float64Flag{Name: "preference-half-life", Usage: "days after which an event counts half, 0 for never", Value: als.DefaultPreference().HalfLife},
 		&cli.Uint64Flag{Name: "seed", Usage: "of the starting factors, and of the split of eval", Value: als.DefaultParameters(als.Default).Seed},
 		&cli.IntFlag{Name: "threads", Usage: "threads, 0 for one for each CPU; the result does not depend on it"},
 	}
@@ -47,34 +51,58 @@ func parameters(c *cli.Context) (als.Parameters, error) {
 			*to = c.Float64(name)
 		}
 	}
-	p.Preference = &als.PreferenceParameters{
-		Rank: c.Int("preference-rank"), Iterations: c.Int("preference-iterations"), Alpha: c.Float64("preference-alpha"),
-		Lambda: c.Float64("preference-lambda"), Beta: c.Float64("preference-beta"),
+	head := als.DefaultPreference()
+	head.Rank, head.Iterations, head.Alpha = c.Int("preference-rank"), c.Int("preference-iterations"), c.Float64("preference-alpha")
+	head.Lambda, head.HalfLife = c.Float64("preference-lambda"), c.Float64("preference-half-life")
+	head.TagWeight, head.ViewWeight = c.Float64("preference-tag-weight"), c.Float64("preference-view-weight")
+	if head.ChooseBeta = !c.IsSet("preference-beta"); !head.ChooseBeta {
+		head.Beta = c.Float64("preference-beta")
 	}
+	p.Preference = &head
 	if p.Preference.Rank == 0 && p.Algorithm != als.Implicit {
 		p.Preference = nil
 	}
 	return p, p.Validate()
 }
 
-// iterationBar returns a function that shows the progress of training on a
-// terminal, and nil elsewhere.
+// iterationBar returns a function that shows the progress of training: a bar on a
+// terminal, a line every ten seconds elsewhere.
 func iterationBar() func(als.Progress) {
 	if !isatty.IsTerminal(os.Stderr.Fd()) {
-		return nil
+		return iterationLines(os.Stderr)
 	}
 	var bar *progressbar.ProgressBar
 	return func(p als.Progress) {
-		if bar == nil {
+		if bar == nil || p.Iteration == 1 {
 			bar = progressbar.NewOptions(p.Total, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(24),
-				progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+				progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
 		}
-		bar.Describe("training, preferences")
-		if !math.IsNaN(p.RMSE) {
-			bar.Describe(fmt.Sprintf("training, RMSE %.4f", p.RMSE))
-		}
+		bar.Describe("training, " + describe(p))
 		_ = bar.Set(p.Iteration) // what cannot be drawn is not missed
 	}
+}
+
+func iterationLines(to io.Writer) func(als.Progress) {
+	told := time.Now()
+	return func(p als.Progress) {
+		if time.Since(told) < 10*time.Second {
+			return
+		}
+		told = time.Now()
+		fmt.Fprintf(to, "training, %s: iteration %d of %d, %s left\n", describe(p), p.Iteration, p.Total, p.Remaining().Round(time.Second))
+	}
+}
+
+// describe says which head is trained, and how well it does.
+func describe(p als.Progress) string {
+	what := p.Head
+	if !math.IsNaN(p.RMSE) {
+		what += fmt.Sprintf(", RMSE %.4f", p.RMSE)
+	}
+	if !math.IsNaN(p.Validation) {
+		what += fmt.Sprintf(", validation %.4f", p.Validation)
+	}
+	return what
 }
 
 // seconds since started, in milliseconds' precision.
