@@ -2,6 +2,7 @@ package als
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -302,7 +303,36 @@ func (s *sampler) finish(ctx context.Context) (*Factors, error) {
 	if err := s.moments.store(ctx, s.threads, s.movies); err != nil {
 		return nil, err
 	}
+	if err := s.unrated(); err != nil {
+		return nil, err
+	}
 	return s.serve(ctx, s.userMean, s.movieMean, s.userPrecision, s.moviePrecision)
+}
+
+// unrated gives movies without ratings the prior itself, of which samples were
+// drawn.
+func (s *sampler) unrated() error {
+	var decomposition mat.Cholesky
+	var covariance mat.SymDense
+	if !decomposition.Factorize(s.moviePrecision) {
+		return errors.New("the prior of movies is not positive definite")
+	}
+	if err := decomposition.InverseTo(&covariance); err != nil {
+		return fmt.Errorf("inverting the prior of movies: %w", err)
+	}
+	for i, count := range s.f.MovieCounts {
+		if count > 0 {
+			continue
+		}
+		mean, v := s.movies.vector(i), s.movies.covariance(i)
+		for a := range s.p.Rank + 1 {
+			mean[a] = float32(s.movieMean.AtVec(a))
+			for c := a; c <= s.p.Rank; c++ {
+				v[a*s.movies.stride+c] = float32(covariance.At(a, c))
+			}
+		}
+	}
+	return nil
 }
 
 // serve moves the prior's means into μ and the biases, so that what is not known
