@@ -30,6 +30,8 @@ type bayesian struct {
 	userOrder, movieOrder []int32
 	errors                []float64 // Σ p·e² of each user [users]
 	f                     *Factors
+
+	unknownUser, unknownMovie []float32 // means of the priors [rank+1]
 }
 
 // newBayesian starts from a few iterations of ALS, or from an earlier model of a
@@ -99,17 +101,24 @@ func (b *bayesian) startFrom(ctx context.Context, from *Factors) error {
 
 // predict is Factors.Predict of the present rows.
 func (b *bayesian) predict(user, movie int) float64 {
-	value := b.mean
+	x, y := b.unknownUser, b.unknownMovie
 	if user >= 0 {
-		value += float64(b.users.vector(user)[b.p.Rank])
+		x = b.users.vector(user)
 	}
 	if movie >= 0 {
-		value += float64(b.movies.vector(movie)[b.p.Rank])
+		y = b.movies.vector(movie)
 	}
-	if user < 0 || movie < 0 {
-		return value
+	rank := b.p.Rank
+	return b.mean + float64(x[rank]) + float64(y[rank]) + float64(kernel.Dot(x[:rank], y[:rank]))
+}
+
+// expect sets what unknown users and movies are predicted as.
+func (b *bayesian) expect(user, movie *mat.VecDense) {
+	b.unknownUser, b.unknownMovie = b.unknownUser[:0], b.unknownMovie[:0]
+	for c := range b.p.Rank + 1 {
+		b.unknownUser = append(b.unknownUser, float32(user.AtVec(c)))
+		b.unknownMovie = append(b.unknownMovie, float32(movie.AtVec(c)))
 	}
-	return value + float64(kernel.Dot(b.users.vector(user)[:b.p.Rank], b.movies.vector(movie)[:b.p.Rank]))
 }
 
 func (b *bayesian) movieTask(i int, prior *gaussian) rowTask {
@@ -193,6 +202,9 @@ func trainBayes(ctx context.Context, r *run) (*Factors, error) {
 		if err := s.sweep(ctx, sweep); err != nil {
 			return nil, fmt.Errorf("sampling sweep %d: %w", sweep+1, err)
 		}
+		if s.kept > 0 {
+			r.average(s.predict)
+		}
 		if r.report(sweep, s.rmse(), s.predict) && s.kept > 0 {
 			break
 		}
@@ -242,6 +254,7 @@ func (s *sampler) sweep(ctx context.Context, sweep int) error {
 	if err != nil {
 		return err
 	}
+	s.expect(userMean, movieMean)
 	s.sampleNoise(sweep)
 	if sweep < s.p.BurnIn {
 		return nil

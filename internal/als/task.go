@@ -39,7 +39,7 @@ type Progress struct {
 	Iteration  int           // done, 1 to Total
 	Total      int           // iterations in all
 	RMSE       float64       // over the training ratings, in stars, unclamped; NaN of the head that ranks
-	Validation float64       // the same over Task.Validation; NaN without one
+	Validation float64       // the same over Task.Validation, NaN without one; of als_bayes after its burn-in that of predictions averaged over samples
 	Elapsed    time.Duration // since training of this head began
 }
 
@@ -89,17 +89,19 @@ type run struct {
 	Task
 	began      time.Time
 	validation []validated
+	averaged   int // predictions in the sums of validation
 }
 
 type validated struct {
 	user, movie int // rows, −1 if unknown
 	value       float64
+	sum         float64 // of predictions that are averaged
 }
 
 func newRun(t Task) *run {
 	r := &run{Task: t, began: time.Now()}
 	for _, rating := range t.Validation {
-		v := validated{-1, -1, float64(rating.Value)}
+		v := validated{user: -1, movie: -1, value: float64(rating.Value)}
 		if row, known := t.Ratings.UserRow(rating.User); known {
 			v.user = row
 		}
@@ -120,12 +122,25 @@ func (r *run) report(iteration int, rmse float64, predict func(user, movie int) 
 	sum := 0.0
 	for _, v := range r.validation {
 		e := v.value - predict(v.user, v.movie)
+		if r.averaged > 0 {
+			e = v.value - v.sum/float64(r.averaged)
+		}
 		sum += e * e
 	}
 	return r.Progress(Progress{
 		Head: RatingHead, Iteration: iteration + 1, Total: r.Parameters.Iterations,
 		RMSE: rmse, Validation: math.Sqrt(sum / float64(len(r.validation))), Elapsed: time.Since(r.began),
 	})
+}
+
+// average makes report measure the mean of this prediction and of those that were
+// averaged before.
+func (r *run) average(predict func(user, movie int) float64) {
+	r.averaged++
+	for k := range r.validation {
+		v := &r.validation[k]
+		v.sum += predict(v.user, v.movie)
+	}
 }
 
 // inherited calls take for every id that both lists, which are ascending, have.

@@ -76,6 +76,7 @@ func (b *bayesian) update(ctx context.Context) (priors [2]priorOf, err error) {
 	if err != nil {
 		return priors, err
 	}
+	b.expect(priors[0].mean, priors[1].mean)
 	b.expectNoise()
 	return priors, nil
 }

@@ -138,7 +138,7 @@ func TestResultHasTheAgreedNames(t *testing.T) {
 	want := `{"algorithm":"als","parameters":{"algorithm":"","rank":0,"lambda":0,"nu":0,"iterations":0,"seed":0},` +
 		`"train_ratings":0,"test_ratings":0,"cold_pairs":0,"rmse":0,"rmse_90":` + interval + `,"mae":0,"rmse_warm":0,` +
 		`"ndcg10":0,"ndcg10_90":` + interval + `,"recall20":0,"ranking":` + ranking + `,"ranking_by_rating":` + ranking + `,` +
-		`"baselines":{"global_mean":{"rmse":0},"bias_only":{"rmse":0},"popularity":` + ranking + `},"seconds":{"read":0,"train":0,"evaluate":0}}`
+		`"baselines":{"global_mean":{"rmse":0},"bias_only":{"rmse":0},"popularity":` + ranking + `},"by_activity":null,"calibration":null,"seconds":{"read":0,"train":0,"evaluate":0}}`
 	if err != nil || string(got) != want {
 		t.Errorf("got  %s, %v\nwant %s", got, err, want)
 	}

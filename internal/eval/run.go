@@ -30,7 +30,11 @@ type Result struct {
 	Ranking         Ranking        `json:"ranking"`   // as served: by the head that ranks with its share of the rating
 	RankingByRating Ranking        `json:"ranking_by_rating"`
 	Baselines       Baselines      `json:"baselines"`
-	Tuning          *Tuning        `json:"tuning,omitempty"` // how the parameters were chosen, if they were
+	AveragedRMSE    float64        `json:"averaged_rmse,omitempty"` // of als_bayes: of predictions averaged over samples, unclamped
+	ByActivity      []GroupError   `json:"by_activity"`             // quarters of users by their number of training ratings
+	Calibration     []Calibration  `json:"calibration"`
+	Intervals       *Intervals     `json:"intervals,omitempty"` // of models that state their uncertainty
+	Tuning          *Tuning        `json:"tuning,omitempty"`    // how the parameters were chosen, if they were
 	Seconds         Seconds        `json:"seconds"`
 }
 
@@ -80,12 +84,29 @@ func Run(ctx context.Context, train, test []ratings.Rating, p als.Parameters, pr
 		}
 		p.Preference = &head
 	}
-	f, err := als.Train(ctx, matrix, p, progress)
+	averaged := math.NaN()
+	task := als.Task{Ratings: matrix, Parameters: p, Progress: func(at als.Progress) bool {
+		if at.Head == als.RatingHead {
+			averaged = at.Validation
+		}
+		if progress != nil {
+			at.Validation = math.NaN() // it is the test part's
+			progress(at)
+		}
+		return false
+	}}
+	if p.Algorithm == als.Bayes { // measured, and not learnt from
+		task.Validation = test
+	}
+	f, err := task.Run(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	trained := time.Now()
 	result, err := evaluate(ctx, f, matrix, test, p)
+	if p.Algorithm == als.Bayes {
+		result.AveragedRMSE = averaged
+	}
 	result.Seconds = Seconds{Train: trained.Sub(began).Seconds(), Evaluate: time.Since(trained).Seconds()}
 	return result, err
 }
@@ -101,9 +122,22 @@ func evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test [
 	if err != nil {
 		return Result{}, fmt.Errorf("measuring popularity: %w", err)
 	}
-	biasRMSE, err := biasOnlyRMSE(ctx, train, test, p)
+	biases, err := biasOnly(ctx, train, p)
 	if err != nil {
 		return Result{}, fmt.Errorf("measuring the bias-only baseline: %w", err)
+	}
+	biasRMSE, err := rmseOf(biases, test)
+	if err != nil {
+		return Result{}, err
+	}
+	m, err := model.New(f, scale)
+	if err != nil {
+		return Result{}, err
+	}
+	groups := newGrouping(train)
+	intervals, err := groups.intervals(m, test)
+	if err != nil {
+		return Result{}, fmt.Errorf("measuring intervals: %w", err)
 	}
 	var global RMSE
 	for _, r := range test {
@@ -120,19 +154,16 @@ func evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test [
 			BiasOnly:   ErrorBaseline{RMSE: biasRMSE},
 			Popularity: popular,
 		},
+		ByActivity: groups.byActivity(m, biases, test), Calibration: calibration(m, test), Intervals: intervals,
 	}, nil
 }
 
-func biasOnlyRMSE(ctx context.Context, train *ratings.Matrix, test []ratings.Rating, p als.Parameters) (float64, error) {
+func biasOnly(ctx context.Context, train *ratings.Matrix, p als.Parameters) (*model.Model, error) {
 	biases, err := als.BiasOnly(ctx, train, p.Lambda, p.Nu, biasSweeps)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	m, err := model.New(biases, model.MovieLensScale)
-	if err != nil {
-		return 0, err
-	}
-	return rmseOf(m, test)
+	return model.New(biases, model.MovieLensScale)
 }
 
 // rmseOf is the error of what would be served.

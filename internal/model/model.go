@@ -155,11 +155,21 @@ type Prediction struct {
 // know counts as zero, so that a cold pair is predicted from the rest.
 func (m *Model) Predict(user, movie int64) Prediction {
 	u, i := m.row(m.users, user), m.row(m.movies, movie)
+	return Prediction{Value: m.scale.Clamp(float32(m.mean(u, i))), ColdUser: !isRated(m.factors.UserCounts, u), ColdMovie: !isRated(m.factors.MovieCounts, i)}
+}
+
+// Mean returns the prediction as it is before it is clamped.
+func (m *Model) Mean(user, movie int64) float64 {
+	return m.mean(m.row(m.users, user), m.row(m.movies, movie))
+}
+
+// mean is Mean of rows u and i, -1 meaning unknown.
+func (m *Model) mean(u, i int) float64 {
 	value := m.fixed(u, i)
 	if u >= 0 {
 		value += float64(m.factors.UserBias[u])
 	}
-	return Prediction{Value: m.scale.Clamp(float32(value)), ColdUser: !isRated(m.factors.UserCounts, u), ColdMovie: !isRated(m.factors.MovieCounts, i)}
+	return value
 }
 
 // isRated reports whether the row, -1 if there is none, has ratings: others may have

@@ -70,6 +70,7 @@ type Data struct {
 	Source    string    `json:"source"` // where the ratings come from, for people
 	Simulated bool      `json:"simulated,omitempty"`
 	Ratings   int64     `json:"ratings"`
+	Choices   int64     `json:"choices,omitempty"` // tags and views
 	Users     int       `json:"users"`
 	Movies    int       `json:"movies"`
 	From      time.Time `json:"from"` // earliest event time

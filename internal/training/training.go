@@ -106,7 +106,7 @@ func (j Job) Train(ctx context.Context, log ratings.Log) (*Candidate, error) {
 	}
 	return &Candidate{Model: m, Holdout: holdout, Manifest: registry.Manifest{
 		CreatedAt: now().UTC(), Algorithm: j.Parameters.Algorithm, Parameters: parameters, StartedFrom: j.StartedBy, Tool: j.Tool,
-		Data: j.describe(all, matrix), Holdout: registry.Holdout{Seed: holdoutSeed, Share: j.Holdout},
+		Data: j.describe(log, matrix), Holdout: registry.Holdout{Seed: holdoutSeed, Share: j.Holdout},
 		Metrics: message.Metrics{
 			RMSE: rmse(m, holdout), BiasRMSE: rmse(baseline, holdout),
 			Ratings: int64(len(train)), Holdout: int64(len(holdout)),
@@ -172,7 +172,8 @@ func rmse(m *model.Model, test []ratings.Rating) float64 {
 	return errors.Value()
 }
 
-func (j Job) describe(all []ratings.Rating, matrix *ratings.Matrix) registry.Data {
+func (j Job) describe(log ratings.Log, matrix *ratings.Matrix) registry.Data {
+	all := log.Ratings
 	sorted := slices.Clone(all)
 	slices.SortFunc(sorted, func(a, b ratings.Rating) int {
 		return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Movie, b.Movie))
@@ -189,7 +190,7 @@ func (j Job) describe(all []ratings.Rating, matrix *ratings.Matrix) registry.Dat
 		sum.Write(record[:])
 	}
 	return registry.Data{
-		Source: j.Source, Simulated: j.Simulated, Revision: j.Revision, Ratings: int64(len(all)),
+		Source: j.Source, Simulated: j.Simulated, Revision: j.Revision, Ratings: int64(len(all)), Choices: int64(len(log.Choices)),
 		Users: len(matrix.Users), Movies: len(matrix.Movies),
 		From: time.UnixMilli(first).UTC(), Until: time.UnixMilli(last).UTC(),
 		Checksum: "sha256:" + hex.EncodeToString(sum.Sum(nil)),

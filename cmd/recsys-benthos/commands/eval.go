@@ -12,6 +12,7 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
 	"github.com/recsys-benthos/recsys-benthos/internal/eval"
+	"github.com/recsys-benthos/recsys-benthos/internal/plots"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
@@ -26,6 +27,7 @@ all unseen movies, as they would be served and by predicted rating alone (releva
   recsys-benthos eval --ratings ml-latest-small --split numpy:0.2 --splits 5
   recsys-benthos eval --ratings ml-latest-small --split time:0.2 --rank 32 --json
   recsys-benthos eval --train u1.base --test u1.test
+  recsys-benthos eval --ratings ml-latest-small --plot evaluation.svg
 
 With --tune parameters are chosen by cross-validation inside the training part first; those that are given are where it
 starts. With --replay the newest ratings, a share of 0.2 or that of --split time:P, are predicted one after the other, each
@@ -44,6 +46,7 @@ before it is learned, with users folded in from all that they rated before.
 			&cli.BoolFlag{Name: "replay", Usage: "predict the newest ratings one by one, learning each"},
 			&cli.IntFlag{Name: "retrain-every", Usage: "train anew after so many ratings, with --replay; 0 never"},
 			&cli.BoolFlag{Name: "fold-movies", Usage: "fold in new movies with five raters too, with --replay"},
+			&cli.StringFlag{Name: "plot", Usage: "draw errors by user activity, calibration and intervals into this file, .svg or .png"},
 			jsonFlag(),
 		}, parameterFlags()...),
 		Action: evalAction,
@@ -86,6 +89,14 @@ func checkEvalFlags(c *cli.Context) error {
 		return fmt.Errorf("--retrain-every is %d, want 0 (never) or more", every)
 	}
 	several := c.Int("splits") != 1
+	if c.IsSet("plot") {
+		if several || c.Bool("replay") {
+			return errors.New("--plot goes with one split")
+		}
+		if err := plots.Check(c.String("plot")); err != nil {
+			return fmt.Errorf("--plot: %w", err)
+		}
+	}
 	switch {
 	case c.Bool("replay") && (several || c.Bool("tune")):
 		return errors.New("--replay has one order: it goes neither with --splits nor with --tune")
@@ -120,6 +131,12 @@ func evalOnce(c *cli.Context, p als.Parameters) error {
 		return err
 	}
 	result.Seconds.Read, result.Tuning = read, tuning
+	if path := c.String("plot"); path != "" {
+		if err := plots.Evaluation(path, result); err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, "drawn into", path)
+	}
 	if c.Bool("json") {
 		return printJSON(result)
 	}

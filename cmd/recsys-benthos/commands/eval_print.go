@@ -13,6 +13,9 @@ func printResult(r eval.Result) {
 	fmt.Printf("%-19s %8s %8s %8s   %s\n", "predicted ratings", r.Algorithm, "biases", "mean", "90 % interval over users")
 	fmt.Printf("%-19s %8.4f %8.4f %8.4f   %s\n", "RMSE, all pairs", r.RMSE, r.Baselines.BiasOnly.RMSE, r.Baselines.GlobalMean.RMSE, interval(r.RMSE90))
 	fmt.Printf("%-19s %8.4f\n", "RMSE, warm pairs", r.RMSEWarm)
+	if r.AveragedRMSE > 0 {
+		fmt.Printf("%-19s %8.4f   predictions averaged over samples; above is what is served\n", "RMSE, averaged", r.AveragedRMSE)
+	}
 	fmt.Printf("%-19s %8.4f\n\n", "MAE", r.MAE)
 	fmt.Printf("%-19s %8s %8s %8s   %d users, all unseen movies\n", "rankings", "served", "by stars", "popular", r.Ranking.Users)
 	for _, line := range []struct {
@@ -30,6 +33,12 @@ func printResult(r eval.Result) {
 	} {
 		text := fmt.Sprintf("%-19s %8.4f %8.4f %8.4f   %s", line.name, line.of(r.Ranking), line.of(r.RankingByRating), line.of(r.Baselines.Popularity), line.note)
 		fmt.Println(strings.TrimRight(text, " "))
+	}
+	if r.Intervals != nil {
+		fmt.Printf("\n%-30s %8s %8s %8s %8s\n", "ratings within intervals", "ratings", "of 50 %", "of 80 %", "of 90 %")
+		for _, c := range r.Intervals.Coverage {
+			fmt.Printf("%-30s %8d %8.3f %8.3f %8.3f\n", c.Group, c.Pairs, c.Of50, c.Of80, c.Of90)
+		}
 	}
 	fmt.Printf("\nread %.2f s, train %.2f s, evaluate %.2f s\n", r.Seconds.Read, r.Seconds.Train, r.Seconds.Evaluate)
 }

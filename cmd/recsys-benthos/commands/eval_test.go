@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -84,7 +85,7 @@ func TestEvalReadsEveryFormat(t *testing.T) {
 		if got.Parameters.Preference = nil; k == 0 {
 			first = got
 		}
-		if got != first || got.TrainRatings != len(train) || got.TestRatings != len(test) || got.RMSE == 0 {
+		if !reflect.DeepEqual(got, first) || got.TrainRatings != len(train) || got.TestRatings != len(test) || got.RMSE == 0 {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, first)
 		}
 	}

@@ -1,0 +1,2 @@
+// Package plots draws evaluations with gonum's plot.
+package plots
