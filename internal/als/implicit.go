@@ -127,9 +127,11 @@ func trainPreference(ctx context.Context, r *run, p PreferenceParameters) (*Pref
 
 // implicitSide is the users or the movies.
 type implicitSide struct {
-	sideFactors         // without biases
-	order       []int32 // rows, heaviest first
-	ratings     func(row int) ([]int32, []float32)
+	sideFactors           // without biases
+	order       []int32   // rows, heaviest first
+	starts      []int     // of rows in weights [rows+1]
+	weights     []float32 // of choices, their confidence above 1, and zeros to fill whole vectors
+	chosen      func(row int) ([]int32, []float32)
 }
 
 type implicitTrainer struct {
@@ -145,16 +147,22 @@ func newImplicitTrainer(m *ratings.Matrix, p PreferenceParameters, seed uint64, 
 		t.stride = (p.Rank + kernel.HalfWidth - 1) / kernel.HalfWidth * kernel.HalfWidth
 	}
 	side := func(rows int, of func(int) ([]int32, []float32)) implicitSide {
-		counts := make([]int32, rows)
+		counts, starts, weights := make([]int32, rows), make([]int, rows+1), make([]float32, 0, m.Len()+2*kernel.Width)
 		for row := range counts {
-			others, _ := of(row)
-			counts[row] = int32(len(others))
+			others, values := of(row)
+			counts[row], starts[row+1] = int32(len(others)), starts[row]+len(others)
+			for _, value := range values {
+				if value < 0 {
+					value = 0
+				}
+				weights = append(weights, float32(p.Alpha)*value)
+			}
 		}
 		factors := sideFactors{factors: kernel.Aligned(rows * t.stride)}
 		if kernel.HasBFloat16() {
 			factors.halves = make([]uint16, rows*t.stride)
 		}
-		return implicitSide{factors, heaviestFirst(counts), of}
+		return implicitSide{factors, heaviestFirst(counts), starts, weights[:cap(weights)], of}
 	}
 	t.users, t.movies = side(len(m.Users), m.User), side(len(m.Movies), m.Movie)
 	for u, id := range m.Users {
@@ -197,8 +205,8 @@ func (t *implicitTrainer) solve(ctx context.Context, side, fixed implicitSide) e
 		return err
 	}
 	return forRows(ctx, len(t.rows), side.order, func(worker, row int) {
-		others, values := side.ratings(row)
-		t.rows[worker].solve(gram, fixed.sideFactors, others, values, side.factors[row*t.stride:][:t.stride])
+		others, _ := side.chosen(row)
+		t.rows[worker].solve(gram, fixed.sideFactors, others, side.weights[side.starts[row]:], side.factors[row*t.stride:][:t.stride])
 		side.halve(row, t.stride)
 	})
 }

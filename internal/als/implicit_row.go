@@ -17,16 +17,16 @@ const (
 // implicitRow solves one row of implicit ALS after another in scratch memory of
 // its own. It is not safe for concurrent use.
 type implicitRow struct {
-	p              PreferenceParameters
-	stride         int
-	width          int
-	gram           []float32 // [stride × width], the right side in the column after the matrix
-	packed         []float32 // [implicitPacked × stride]
-	weights, scale []float32 // [implicitPacked]
-	coefficient    []float32 // [implicitChunk]
-	right, sum     []float32 // [stride]
-	directions     []float32 // of conjugate gradients: the gradient, the step [2 × stride]
-	product        []float32 // [stride]
+	p           PreferenceParameters
+	stride      int
+	width       int
+	gram        []float32 // [stride × width], the right side in the column after the matrix
+	packed      []float32 // [implicitPacked × stride]
+	scale       []float32 // [implicitPacked]
+	coefficient []float32 // [implicitChunk]
+	right, sum  []float32 // [stride]
+	directions  []float32 // of conjugate gradients: the gradient, the step [2 × stride]
+	product     []float32 // [stride]
 
 	halves    []uint16 // packed rows [implicitPacked × stride]
 	half      []uint16 // a vector [stride]
@@ -39,7 +39,7 @@ func newImplicitRow(p PreferenceParameters, stride int) *implicitRow {
 	s := &implicitRow{
 		p: p, stride: stride, width: width,
 		gram:  kernel.Aligned(stride * width),
-		scale: kernel.Aligned(implicitPacked), weights: kernel.Aligned(implicitPacked), coefficient: kernel.Aligned(implicitChunk),
+		scale: kernel.Aligned(implicitPacked), coefficient: kernel.Aligned(implicitChunk),
 		right: kernel.Aligned(stride), sum: kernel.Aligned(stride), directions: kernel.Aligned(2 * stride), product: kernel.Aligned(stride),
 		packed: kernel.Aligned(implicitPacked * stride),
 	}
@@ -53,27 +53,15 @@ func newImplicitRow(p PreferenceParameters, stride int) *implicitRow {
 // isExact reports whether rows are solved by Cholesky factors.
 func (p PreferenceParameters) isExact() bool { return p.CG == 0 || p.Rank <= exactRank }
 
-// weigh sets the weights of ratings, their confidence above 1, in whole vectors.
-func (s *implicitRow) weigh(values []float32) []float32 {
-	alpha, weights := float32(s.p.Alpha), s.weights[:len(values)]
-	for k, value := range values {
-		if value < 0 {
-			value = 0
-		}
-		weights[k] = alpha * value
-	}
-	clear(s.weights[len(values):kernel.Stride(len(values))])
-	return weights
-}
-
 // solve replaces x [stride] by the solution of
 //
 //	(YᵀY + λI + Σ (c_k − 1)·y_k·y_kᵀ)·x = Σ c_k·y_k
 //
-// where base is YᵀY + λI, and k goes over the rated rows of fixed.
-func (s *implicitRow) solve(base []float32, fixed sideFactors, rows []int32, values []float32, x []float32) {
+// where base is YᵀY + λI, and k goes over the chosen rows of fixed, whose weights
+// are c − 1. Of weights there are more than rows, to fill whole vectors.
+func (s *implicitRow) solve(base []float32, fixed sideFactors, rows []int32, weights []float32, x []float32) {
 	if !s.p.isExact() {
-		s.conjugateGradients(base, fixed, rows, values, x)
+		s.conjugateGradients(base, fixed, rows, weights, x)
 		return
 	}
 	for i := range s.stride {
@@ -82,8 +70,8 @@ func (s *implicitRow) solve(base []float32, fixed sideFactors, rows []int32, val
 	clear(s.right)
 	for len(rows) > 0 {
 		n := min(implicitChunk, len(rows))
-		s.add(fixed, rows[:n], values[:n])
-		rows, values = rows[n:], values[n:]
+		s.add(fixed, rows[:n], weights)
+		rows, weights = rows[n:], weights[n:]
 	}
 	for i, value := range s.right {
 		s.gram[i*s.width+s.stride] = value
@@ -98,12 +86,11 @@ func (s *implicitRow) solve(base []float32, fixed sideFactors, rows []int32, val
 // add adds to both sides of the equations what at most implicitChunk ratings
 // contribute: the Gram matrix of the rows times the roots of their weights, and
 // c·y as (c/√(c−1))·(√(c−1)·y).
-func (s *implicitRow) add(fixed sideFactors, rows []int32, values []float32) {
-	n := copy(s.weights, values)
+func (s *implicitRow) add(fixed sideFactors, rows []int32, weights []float32) {
+	n := len(rows)
 	whole := 2 * kernel.Stride((n+1)/2)
-	clear(s.weights[n:whole])
 	scale, coefficient := s.scale[:whole], s.coefficient[:whole]
-	kernel.Weights(scale, coefficient, s.weights[:whole], float32(s.p.Alpha))
+	kernel.Weights(scale, coefficient, weights[:whole])
 	clear(coefficient[n:])
 	if fixed.halves == nil {
 		kernel.GatherScaled(s.packed, fixed.factors, s.stride, rows, scale)
@@ -121,11 +108,10 @@ func (s *implicitRow) add(fixed sideFactors, rows []int32, values []float32) {
 // conjugateGradients takes p.CG steps from x. Where the fixed side is in
 // bfloat16, x and the steps are rounded to that too: products with these are
 // then as exact as in float32, and steps are only slightly less conjugate.
-func (s *implicitRow) conjugateGradients(base []float32, fixed sideFactors, rows []int32, values []float32, x []float32) {
+func (s *implicitRow) conjugateGradients(base []float32, fixed sideFactors, rows []int32, weights []float32, x []float32) {
 	whole := len(rows) <= implicitPacked // then rows are gathered once for all steps
 	if whole {
 		s.pack(fixed, rows)
-		s.weigh(values)
 	}
 	multiply := func(out, v []float32, gradient bool) {
 		if fixed.halves != nil {
@@ -134,13 +120,13 @@ func (s *implicitRow) conjugateGradients(base []float32, fixed sideFactors, rows
 		clear(out)
 		kernel.AddCombination(out, base, s.stride, v) // which is symmetric
 		if whole {
-			s.addRatings(out, fixed, s.weights[:len(rows)], v, gradient)
+			s.addRatings(out, fixed, len(rows), weights, v, gradient)
 			return
 		}
 		for from := 0; from < len(rows); from += implicitPacked {
 			n := min(implicitPacked, len(rows)-from)
 			s.pack(fixed, rows[from:from+n])
-			s.addRatings(out, fixed, s.weigh(values[from:from+n]), v, gradient)
+			s.addRatings(out, fixed, n, weights[from:], v, gradient)
 		}
 	}
 	gradient, step := s.directions[:s.stride], s.directions[s.stride:]
@@ -180,23 +166,22 @@ func (s *implicitRow) pack(fixed sideFactors, rows []int32) {
 	kernel.Gather(s.packed, fixed.factors, s.stride, rows)
 }
 
-// addRatings adds Σ (c_k − 1)·(y_k·v)·y_k over the packed rows of these weights to
+// addRatings adds Σ (c_k − 1)·(y_k·v)·y_k over the n packed rows of these weights to
 // out; for the gradient it subtracts Σ c_k·y_k.
-func (s *implicitRow) addRatings(out []float32, fixed sideFactors, weights, v []float32, gradient bool) {
-	n := len(weights)
+func (s *implicitRow) addRatings(out []float32, fixed sideFactors, n int, weights, v []float32, gradient bool) {
 	// Whole vectors: what stands behind the rows is of no meaning.
 	products := s.scale[:kernel.Stride(n)]
 	if fixed.halves != nil {
-		kernel.ProductsHalves(products, s.halves, s.stride, s.half, s.weights)
+		kernel.ProductsHalves(products, s.halves, s.stride, s.half, weights)
 	} else {
 		kernel.Products(products, s.packed, s.stride, v)
-		for k, weight := range weights {
+		for k, weight := range weights[:n] {
 			products[k] *= weight
 		}
 	}
 	products = products[:n]
 	if gradient {
-		for k, weight := range weights {
+		for k, weight := range weights[:n] {
 			products[k] -= 1 + weight
 		}
 	}

@@ -124,10 +124,9 @@ func targets(targets, values []float32, rows []int32, bias []float32, mean float
 	return sums[0] + sums[1], ofSquares[0] + ofSquares[1]
 }
 
-func weights(scale, coefficient, values []float32, by float32) {
-	scale, coefficient = scale[:len(values)], coefficient[:len(values)]
-	for k, value := range values {
-		weight := by * value
+func weights(scale, coefficient, weights []float32) {
+	scale, coefficient = scale[:len(weights)], coefficient[:len(weights)]
+	for k, weight := range weights {
 		if weight < leastWeight {
 			weight = leastWeight
 		}

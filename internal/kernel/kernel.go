@@ -19,7 +19,7 @@ type implementation struct {
 	products       func(out, packed []float32, stride int, x []float32)
 	dot            func(x, y []float32) float32
 	targets        func(targets, values []float32, rows []int32, bias []float32, mean float32) (sum, squares float64)
-	weights        func(scale, coefficient, values []float32, by float32)
+	weights        func(scale, coefficient, weights []float32)
 	cholesky       func(a []float32, width, n int, least float32)
 	solveUpper     func(a []float32, width, n int, b []float32)
 	bounds         func(masks []uint16, data []uint8, stride int, query *Query) // nil: not faster than products
@@ -140,12 +140,11 @@ func Targets(targets, values []float32, rows []int32, bias []float32, mean float
 // which nothing could be divided.
 const leastWeight = 1e-12
 
-// Weights writes √w into scale and (1+w)/√w into coefficient, with w each value
-// times by, or 1e-12 if that is less. All are of the same length, a multiple of
-// Width.
-func Weights(scale, coefficient, values []float32, by float32) {
-	if n := len(values); n > 0 {
-		chosen.weights(scale[:n], coefficient[:n], values, by)
+// Weights writes √w into scale and (1+w)/√w into coefficient, with w each weight,
+// or 1e-12 if that is less. All are of the same length, a multiple of Width.
+func Weights(scale, coefficient, weights []float32) {
+	if n := len(weights); n > 0 {
+		chosen.weights(scale[:n], coefficient[:n], weights)
 	}
 }
 

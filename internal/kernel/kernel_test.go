@@ -344,9 +344,9 @@ func TestWeights(t *testing.T) {
 		for n := kernel.Width; n <= 3*kernel.Width; n += kernel.Width {
 			values, scale, coefficient := random(rand.New(rand.NewPCG(1, 12)), n), make([]float32, n+1), make([]float32, n+1)
 			values[0] = 0
-			kernel.Weights(scale, coefficient, values, 0.5)
+			kernel.Weights(scale, coefficient, values)
 			for k, value := range values {
-				w := max(float64(value)/2, 1e-12)
+				w := max(float64(value), 1e-12)
 				if math.Abs(float64(scale[k])/math.Sqrt(w)-1) > 1e-6 || math.Abs(float64(coefficient[k])*math.Sqrt(w)/(1+w)-1) > 1e-6 {
 					t.Fatalf("weight %v: got %v and %v, want %v and %v", w, scale[k], coefficient[k], math.Sqrt(w), (1+w)/math.Sqrt(w))
 				}

@@ -151,6 +151,6 @@ func wideTargets(targets, values []float32, rows []int32, bias []float32, mean f
 	return sums[0], sums[1]
 }
 
-func wideWeights(scale, coefficient, values []float32, by float32) {
-	weights512(&scale[0], &coefficient[0], &values[0], uintptr(len(values)/Width), by, leastWeight)
+func wideWeights(scale, coefficient, weights []float32) {
+	weights512(&scale[0], &coefficient[0], &weights[0], uintptr(len(weights)/Width), leastWeight)
 }

@@ -154,7 +154,7 @@ func targets512(targets *float32, values *float32, rows *int32, bias *float32, c
 //go:noescape
 func split512(high *uint32, low *uint32, c *float32, lines uintptr)
 
-// weights512 writes the roots of weights w, the values times by but not less than least, and (1+w) divided by the root.
+// weights512 writes the roots of weights w, which count as least if they are less, and (1+w) divided by the root.
 //
 //go:noescape
-func weights512(scale *float32, coefficient *float32, values *float32, lines uintptr, by float32, least float32)
+func weights512(scale *float32, coefficient *float32, weights *float32, lines uintptr, least float32)

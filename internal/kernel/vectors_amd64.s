@@ -6693,26 +6693,24 @@ DATA oddWords<>+56(SB)/4, $0x003b0039
 DATA oddWords<>+60(SB)/4, $0x003f003d
 GLOBL oddWords<>(SB), RODATA|NOPTR, $64
 
-// func weights512(scale *float32, coefficient *float32, values *float32, lines uintptr, by float32, least float32)
+// func weights512(scale *float32, coefficient *float32, weights *float32, lines uintptr, least float32)
 // Requires: AVX, AVX512F
-TEXT ·weights512(SB), $0-40
+TEXT ·weights512(SB), $0-36
 	MOVQ         scale+0(FP), AX
 	MOVQ         coefficient+8(FP), CX
-	MOVQ         values+16(FP), DX
+	MOVQ         weights+16(FP), DX
 	MOVQ         lines+24(FP), BX
-	VBROADCASTSS by+32(FP), Z0
-	VBROADCASTSS least+36(FP), Z1
+	VBROADCASTSS least+32(FP), Z0
 	MOVL         $0x3f800000, SI
-	VPBROADCASTD SI, Z2
+	VPBROADCASTD SI, Z1
 
 next:
-	VMULPS  (DX), Z0, Z3
-	VMAXPS  Z1, Z3, Z3
-	VSQRTPS Z3, Z4
-	VMOVUPS Z4, (AX)
-	VADDPS  Z2, Z3, Z3
-	VDIVPS  Z4, Z3, Z3
-	VMOVUPS Z3, (CX)
+	VMAXPS  (DX), Z0, Z2
+	VSQRTPS Z2, Z3
+	VMOVUPS Z3, (AX)
+	VADDPS  Z1, Z2, Z2
+	VDIVPS  Z3, Z2, Z2
+	VMOVUPS Z2, (CX)
 	ADDQ    $0x40, AX
 	ADDQ    $0x40, CX
 	ADDQ    $0x40, DX

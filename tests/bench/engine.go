@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
@@ -23,8 +22,10 @@ import (
 //go:embed peers
 var peers embed.FS
 
-// engineIterations are timed in each round.
-const engineIterations = 5
+const (
+	engineIterations = 5  // of peers, that are timed in each round
+	trainIterations  = 10 // of ours: as many as training takes, of which the last is in float32
+)
 
 // engine is what the tables of training share.
 type engine struct {
@@ -87,23 +88,22 @@ func writeMatrix(path string, m *ratings.Matrix) error {
 	return err
 }
 
-// iterations trains and returns the milliseconds of each iteration but the first.
+// iterations trains and returns the mean milliseconds of the iterations but the
+// first.
 func (e *engine) iterations(ctx context.Context, train func(context.Context, func(als.Progress)) error) ([]float64, error) {
-	var last time.Duration
-	var all []float64
+	var first, last als.Progress
 	err := train(ctx, func(p als.Progress) {
-		if p.Iteration > 1 {
-			all = append(all, (p.Elapsed-last).Seconds()*1000)
+		if last = p; p.Iteration == 1 {
+			first = p
 		}
-		last = p.Elapsed
 	})
-	return all, err
+	return []float64{(last.Elapsed - first.Elapsed).Seconds() * 1000 / float64(last.Iteration-first.Iteration)}, err
 }
 
 func (e *engine) explicit(ctx context.Context, rank int) ([]float64, error) {
 	return e.iterations(ctx, func(ctx context.Context, progress func(als.Progress)) error {
 		p := als.DefaultParameters(als.ALS)
-		p.Rank, p.Iterations, p.Preference = rank, engineIterations+1, nil
+		p.Rank, p.Iterations, p.Preference = rank, trainIterations, nil
 		_, err := als.Train(ctx, e.matrix, p, progress)
 		return err
 	})
@@ -112,7 +112,7 @@ func (e *engine) explicit(ctx context.Context, rank int) ([]float64, error) {
 func (e *engine) implicit(ctx context.Context, rank int) ([]float64, error) {
 	return e.iterations(ctx, func(ctx context.Context, progress func(als.Progress)) error {
 		p := als.DefaultPreference()
-		p.Rank, p.Iterations, p.CG = rank, engineIterations+1, 3
+		p.Rank, p.Iterations, p.CG = rank, trainIterations, 3
 		_, err := als.TrainPreference(ctx, e.matrix, p, 1, 0, progress)
 		return err
 	})

@@ -63,7 +63,7 @@ func bayesRows(ctx context.Context, e *engine, t *table) error {
 	sweeps := func(ctx context.Context) ([]float64, error) {
 		return e.iterations(ctx, func(ctx context.Context, progress func(als.Progress)) error {
 			p := als.DefaultParameters(als.Bayes)
-			p.Rank, p.Iterations, p.BurnIn, p.Preference = rank, engineIterations+1, 0, nil
+			p.Rank, p.Iterations, p.BurnIn, p.Preference = rank, trainIterations, 0, nil
 			_, err := als.Train(ctx, e.matrix, p, progress)
 			return err
 		})

@@ -113,24 +113,23 @@ func split512() {
 
 // weights512 takes 16 values at a time.
 func weights512() {
-	function("weights512", "func(scale, coefficient, values *float32, lines uintptr, by, least float32)",
-		"writes the roots of weights w, the values times by but not less than least, and (1+w) divided by the root.")
-	a := arguments("scale", "coefficient", "values", "lines")
-	scale, coefficient, values, lines := a[0], a[1], a[2], a[3]
-	by, least := broadcast("by"), broadcast("least")
+	function("weights512", "func(scale, coefficient, weights *float32, lines uintptr, least float32)",
+		"writes the roots of weights w, which count as least if they are less, and (1+w) divided by the root.")
+	a := arguments("scale", "coefficient", "weights", "lines")
+	scale, coefficient, weights, lines := a[0], a[1], a[2], a[3]
+	least := broadcast("least")
 	one, bits := ZMM(), GP32()
 	MOVL(U32(0x3f800000), bits)
 	VPBROADCASTD(bits, one)
 	Label("next")
 	weight, root := ZMM(), ZMM()
-	VMULPS(Mem{Base: values}, by, weight)
-	VMAXPS(least, weight, weight)
+	VMAXPS(Mem{Base: weights}, least, weight)
 	VSQRTPS(weight, root)
 	VMOVUPS(root, Mem{Base: scale})
 	VADDPS(one, weight, weight)
 	VDIVPS(root, weight, weight)
 	VMOVUPS(weight, Mem{Base: coefficient})
-	for _, p := range []reg.Register{scale, coefficient, values} {
+	for _, p := range []reg.Register{scale, coefficient, weights} {
 		ADDQ(Imm(line), p)
 	}
 	DECQ(lines)
