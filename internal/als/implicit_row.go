@@ -132,20 +132,21 @@ func (s *implicitRow) conjugateGradients(base []float32, fixed sideFactors, rows
 	gradient, step := s.directions[:s.stride], s.directions[s.stride:]
 	multiply(gradient, x, true)
 	clear(step)
+	square := kernel.Dot(gradient, gradient)
 	toward := [2]float32{-1, 0} // the next step: back along the gradient, and so much of the last
 	for range s.p.CG {
+		if square < 1e-20 {
+			return
+		}
 		clear(s.product)
 		kernel.AddCombination(s.product, s.directions, s.stride, toward[:])
 		copy(step, s.product)
 		multiply(s.product, step, false)
-		old := kernel.Dot(gradient, gradient)
-		if old < 1e-20 {
-			return
-		}
 		by := [1]float32{-kernel.Dot(step, gradient) / kernel.Dot(step, s.product)}
 		kernel.AddCombination(x, step, s.stride, by[:])
 		kernel.AddCombination(gradient, s.product, s.stride, by[:])
-		toward[1] = kernel.Dot(gradient, gradient) / old
+		now := kernel.Dot(gradient, gradient)
+		toward[1], square = now/square, now
 	}
 }
 

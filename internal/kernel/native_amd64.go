@@ -12,7 +12,7 @@ func native() []implementation {
 	var all []implementation
 	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2 {
 		wide := vectors("avx512", gather512, gatherScaled512, gramPanel512, combination512, sums512, products512, 16, lessPanel512, diagonal512, across512, backward512)
-		wide.targets, wide.weights = wideTargets, wideWeights
+		wide.targets, wide.weights, wide.dot = wideTargets, wideWeights, wideDot
 		if cpu.X86.HasAVX512VNNI {
 			wide.bounds = bounds
 		}
@@ -154,3 +154,5 @@ func wideTargets(targets, values []float32, rows []int32, bias []float32, mean f
 func wideWeights(scale, coefficient, weights []float32) {
 	weights512(&scale[0], &coefficient[0], &weights[0], uintptr(len(weights)/Width), leastWeight)
 }
+
+func wideDot(x, y []float32) float32 { return dot512(&x[0], &y[0], uintptr(len(x))) }

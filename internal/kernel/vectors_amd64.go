@@ -94,6 +94,11 @@ func products512(out *float32, packed *float32, x *float32, count uintptr, strid
 //go:noescape
 func products256(out *float32, packed *float32, x *float32, count uintptr, stride uintptr, columns uintptr)
 
+// dot512 returns the inner product of count > 0 numbers.
+//
+//go:noescape
+func dot512(x *float32, y *float32, count uintptr) float32
+
 // backward512 solves for 16 unknowns of U·x = b, those of the rows of a block that holds L⁻¹, with all unknowns to their right solved; columns are bytes from the block's first column to the last unknown's.
 //
 //go:noescape

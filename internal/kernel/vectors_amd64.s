@@ -4863,6 +4863,54 @@ rows:
 	VZEROUPPER
 	RET
 
+// func dot512(x *float32, y *float32, count uintptr) float32
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·dot512(SB), $0-28
+	MOVQ    x+0(FP), AX
+	MOVQ    y+8(FP), CX
+	MOVQ    count+16(FP), DX
+	VMOVUPS zeros<>+0(SB), Z0
+	VMOVUPS zeros<>+0(SB), Z1
+
+two:
+	CMPQ        DX, $0x20
+	JL          one
+	VMOVUPS     (AX), Z2
+	VFMADD231PS (CX), Z2, Z0
+	VMOVUPS     64(AX), Z2
+	VFMADD231PS 64(CX), Z2, Z1
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x20, DX
+	JMP         two
+
+one:
+	CMPQ        DX, $0x10
+	JL          rest
+	VMOVUPS     (AX), Z2
+	VFMADD231PS (CX), Z2, Z0
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, DX
+
+rest:
+	MOVL          $0x0000ffff, BX
+	BZHIL         DX, BX, BX
+	KMOVW         BX, K1
+	VMOVUPS.Z     (AX), K1, Z2
+	VMOVUPS.Z     (CX), K1, Z3
+	VFMADD231PS   Z2, Z3, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VHADDPS       X0, X0, X0
+	VHADDPS       X0, X0, X0
+	MOVSS         X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
 // func backward512(block *float32, b *float32, width uintptr, columns uintptr)
 // Requires: AVX, AVX512F
 TEXT ·backward512(SB), $0-32

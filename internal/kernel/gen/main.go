@@ -47,6 +47,7 @@ func main() {
 	across(avx2)
 	products512()
 	products256()
+	dot512()
 	backward512()
 	backward256()
 	bounds512()
