@@ -94,8 +94,8 @@ func (s *rowSolver) clearGram() {
 }
 
 // add adds to the sums what at most chunk rows of the fixed side contribute, whose
-// targets are set.
-func (s *rowSolver) add(fixed sideFactors, rows []int32) {
+// targets are set. The first need not find the Gram matrix cleared, in bfloat16.
+func (s *rowSolver) add(fixed sideFactors, rows []int32, first bool) {
 	if fixed.halves == nil {
 		kernel.Gather(s.packed, fixed.factors, s.stride, rows)
 		kernel.AddGram(s.gram, s.width, s.packed, s.stride, len(rows))
@@ -104,7 +104,11 @@ func (s *rowSolver) add(fixed sideFactors, rows []int32) {
 	}
 	pairs := (len(rows) + 1) / 2
 	kernel.Pairs(s.pairs, fixed.halves, s.stride, rows)
-	kernel.AddGramPairs(s.gram, s.width, s.pairs, s.stride, pairs)
+	if first {
+		kernel.SetGramPairs(s.gram, s.width, s.pairs, s.stride, pairs)
+	} else {
+		kernel.AddGramPairs(s.gram, s.width, s.pairs, s.stride, pairs)
+	}
 	kernel.SplitPairs(s.high, s.low, s.targets[:2*kernel.Stride(pairs)])
 	kernel.AddSumsPairs(s.sum, s.right, s.pairs, s.stride, s.high[:pairs], s.low)
 }
@@ -119,7 +123,9 @@ func (s *rowSolver) add(fixed sideFactors, rows []int32) {
 // (n + reg − p·p) and Lᵀx = q − b·p.
 func (s *rowSolver) solvePrimal(fixed sideFactors, mean float64, rows []int32, values []float32, reg float64, x []float32) (float32, float64) {
 	n := float64(len(rows))
-	s.clearGram()
+	if fixed.halves == nil {
+		s.clearGram()
+	}
 	clear(s.sum)
 	clear(s.right)
 	isHeavy := len(rows) > heavy
@@ -131,7 +137,7 @@ func (s *rowSolver) solvePrimal(fixed sideFactors, mean float64, rows []int32, v
 		m := min(chunk, len(rows))
 		sum, square := kernel.Targets(s.targets, values[:m], rows[:m], fixed.bias, float32(mean))
 		targets, squares = targets+sum, squares+square
-		s.add(fixed, rows[:m])
+		s.add(fixed, rows[:m], packed == chunk)
 		rows, values = rows[m:], values[m:]
 		if isHeavy && (packed%heavy == 0 || len(rows) == 0) {
 			s.total.move(s)

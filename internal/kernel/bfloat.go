@@ -6,7 +6,7 @@ type bfloats struct {
 	halve          func(to []uint16, from []float32)
 	pairs          func(packed []uint32, factors []uint16, stride int, rows []int32)
 	pairsScaled    func(packed []uint32, factors []float32, stride int, rows []int32, scale []float32)
-	gramPairs      func(gram []float32, width int, packed []uint32, stride, pairs int)
+	gramPairs      func(gram []float32, width int, packed []uint32, stride, pairs int, overwrite bool)
 	sumsPairs      func(sum, v []float32, packed []uint32, stride int, high, low []uint32)
 	splitPairs     func(high, low []uint32, c []float32)
 	gather         func(packed, factors []uint16, stride int, rows []int32)
@@ -67,8 +67,13 @@ func PairsScaled(packed []uint32, factors []float32, stride int, rows []int32, s
 // exact, sums are in float32.
 func AddGramPairs(gram []float32, width int, packed []uint32, stride, pairs int) {
 	if pairs > 0 && stride > 0 {
-		chosen.bfloats.gramPairs(gram[:(stride-1)*width+stride], width, packed[:pairs*stride], stride, pairs)
+		chosen.bfloats.gramPairs(gram[:(stride-1)*width+stride], width, packed[:pairs*stride], stride, pairs, false)
 	}
+}
+
+// SetGramPairs is AddGramPairs to zeros, of at least one pair.
+func SetGramPairs(gram []float32, width int, packed []uint32, stride, pairs int) {
+	chosen.bfloats.gramPairs(gram[:(stride-1)*width+stride], width, packed[:pairs*stride], stride, pairs, true)
 }
 
 // AddSumsPairs is AddSums of rows as Pairs leaves them, with coefficients as

@@ -269,6 +269,19 @@ func TestPairs(t *testing.T) {
 					}
 				}
 				whole := kernel.Stride(pairs) // of pairs
+				if pairs > 0 {
+					added := append([]float32(nil), before...)
+					for i := range stride {
+						clear(added[i*width+i&^(kernel.Width-1):][:stride-i&^(kernel.Width-1)])
+					}
+					kernel.AddGramPairs(added, width, packed, stride, pairs)
+					kernel.SetGramPairs(before, width, packed, stride, pairs)
+					for i := range stride {
+						if !slices.Equal(before[i*width+i:(i+1)*width], added[i*width+i:(i+1)*width]) {
+							t.Fatalf("stride %d, width %d, %d rows: row %d set is not what is added to zeros", stride, width, n, i)
+						}
+					}
+				}
 				high, low := make([]uint32, whole), make([]uint32, whole)
 				kernel.SplitPairs(high, low, append(c, make([]float32, 2*whole-n)...))
 				gotSum, gotV := kernel.Aligned(stride), kernel.Aligned(stride)

@@ -131,9 +131,13 @@ func combinationHalves(v []float32, packed []uint16, stride int, c []float32) {
 	combinationHalves512(&v[0], &packed[0], &c[0], uintptr(len(c)), uintptr(2*stride))
 }
 
-func gramPairs(gram []float32, width int, packed []uint32, stride, pairs int) {
+func gramPairs(gram []float32, width int, packed []uint32, stride, pairs int, overwrite bool) {
+	keep := uint32(0xffff)
+	if overwrite {
+		keep = 0
+	}
 	for j := 0; j < stride; j += Width {
-		gramPairs512(&gram[j*width+j], &packed[j], bytes(width), bytes(stride), uintptr(pairs), bytes(stride-j))
+		gramPairs512(&gram[j*width+j], &packed[j], bytes(width), bytes(stride), uintptr(pairs), bytes(stride-j), keep)
 	}
 }
 

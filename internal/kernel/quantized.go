@@ -129,8 +129,12 @@ func (q *Query) Set(x []float32) {
 	q.bytes = q.bytes[:0]
 	q.scale, q.offset = largestOf(x)/greatestByte, 0
 	norm, errors := 0.0, 0.0
+	inverse := float32(0)
+	if q.scale > 0 {
+		inverse = 1 / q.scale
+	}
 	for _, value := range x {
-		rounded := round(value, q.scale, greatestByte)
+		rounded := int8(math.RoundToEven(float64(min(max(value*inverse, -greatestByte), greatestByte))))
 		q.bytes = append(q.bytes, rounded)
 		q.offset -= 8 * int32(rounded)
 		off := float64(value) - float64(rounded)*float64(q.scale)

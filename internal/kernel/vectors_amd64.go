@@ -124,10 +124,10 @@ func halve512(to *uint16, from *float32, columns uintptr)
 //go:noescape
 func pairs512(packed *uint32, factors *uint16, rows *int32, count uintptr, stride uintptr)
 
-// gramPairs512 is gramPanel512 for pairs of rows in bfloat16.
+// gramPairs512 is gramPanel512 for pairs of rows in bfloat16. keep is 0xffff to add to what is there, and 0 to overwrite it.
 //
 //go:noescape
-func gramPairs512(to *float32, from *uint32, width uintptr, stride uintptr, count uintptr, columns uintptr)
+func gramPairs512(to *float32, from *uint32, width uintptr, stride uintptr, count uintptr, columns uintptr, keep uint32)
 
 // sumsPairs512 adds count pairs of rows, of stride bytes a pair, each times its c, which is the sum of two bfloat16, to v, and all rows to sum.
 //

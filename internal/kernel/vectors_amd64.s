@@ -5502,49 +5502,51 @@ DATA interleave<>+56(SB)/4, $0x001e000e
 DATA interleave<>+60(SB)/4, $0x001f000f
 GLOBL interleave<>(SB), RODATA|NOPTR, $64
 
-// func gramPairs512(to *float32, from *uint32, width uintptr, stride uintptr, count uintptr, columns uintptr)
-// Requires: AVX, AVX2, AVX512F
-TEXT ·gramPairs512(SB), $0-48
-	MOVQ    to+0(FP), AX
-	MOVQ    from+8(FP), CX
-	MOVQ    width+16(FP), DX
-	MOVQ    stride+24(FP), BX
-	MOVQ    count+32(FP), SI
-	MOVQ    columns+40(FP), DI
-	MOVQ    AX, R8
-	VMOVUPS (R8), Z0
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z1
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z2
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z3
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z4
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z5
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z6
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z7
-	ADDQ    DX, R8
-	VMOVUPS 32(R8), Y8
-	ADDQ    DX, R8
-	VMOVUPS 32(R8), Y9
-	ADDQ    DX, R8
-	VMOVUPS 32(R8), Y10
-	ADDQ    DX, R8
-	VMOVUPS 32(R8), Y11
-	ADDQ    DX, R8
-	VMOVUPS 32(R8), Y12
-	ADDQ    DX, R8
-	VMOVUPS 32(R8), Y13
-	ADDQ    DX, R8
-	VMOVUPS 32(R8), Y14
-	ADDQ    DX, R8
-	VMOVUPS 32(R8), Y15
-	MOVQ    CX, R9
-	MOVQ    SI, R8
+// func gramPairs512(to *float32, from *uint32, width uintptr, stride uintptr, count uintptr, columns uintptr, keep uint32)
+// Requires: AVX, AVX2, AVX512F, AVX512VL
+TEXT ·gramPairs512(SB), $0-52
+	MOVQ      to+0(FP), AX
+	MOVQ      from+8(FP), CX
+	MOVQ      width+16(FP), DX
+	MOVQ      stride+24(FP), BX
+	MOVQ      count+32(FP), SI
+	MOVQ      columns+40(FP), DI
+	MOVL      keep+48(FP), R8
+	KMOVW     R8, K1
+	MOVQ      AX, R8
+	VMOVUPS.Z (R8), K1, Z0
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z1
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z2
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z3
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z4
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z5
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z6
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z7
+	ADDQ      DX, R8
+	VMOVUPS.Z 32(R8), K1, Y8
+	ADDQ      DX, R8
+	VMOVUPS.Z 32(R8), K1, Y9
+	ADDQ      DX, R8
+	VMOVUPS.Z 32(R8), K1, Y10
+	ADDQ      DX, R8
+	VMOVUPS.Z 32(R8), K1, Y11
+	ADDQ      DX, R8
+	VMOVUPS.Z 32(R8), K1, Y12
+	ADDQ      DX, R8
+	VMOVUPS.Z 32(R8), K1, Y13
+	ADDQ      DX, R8
+	VMOVUPS.Z 32(R8), K1, Y14
+	ADDQ      DX, R8
+	VMOVUPS.Z 32(R8), K1, Y15
+	MOVQ      CX, R9
+	MOVQ      SI, R8
 
 diagonal_rows:
 	VMOVUPS      (R9), Z16
@@ -5635,40 +5637,40 @@ diagonal_rows:
 	MOVQ         $0x00000040, R9
 
 columns:
-	MOVQ    DI, R8
-	SUBQ    R9, R8
-	JLE     done
-	LEAQ    (AX)(R9*1), R10
-	LEAQ    (CX)(R9*1), R11
-	CMPQ    R8, $0x40
-	JLE     narrow
-	MOVQ    R10, R8
-	VMOVUPS (R8), Z0
-	VMOVUPS 64(R8), Z1
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z2
-	VMOVUPS 64(R8), Z3
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z4
-	VMOVUPS 64(R8), Z5
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z6
-	VMOVUPS 64(R8), Z7
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z8
-	VMOVUPS 64(R8), Z9
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z10
-	VMOVUPS 64(R8), Z11
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z12
-	VMOVUPS 64(R8), Z13
-	ADDQ    DX, R8
-	VMOVUPS (R8), Z14
-	VMOVUPS 64(R8), Z15
-	MOVQ    CX, R12
-	MOVQ    R11, R13
-	MOVQ    SI, R8
+	MOVQ      DI, R8
+	SUBQ      R9, R8
+	JLE       done
+	LEAQ      (AX)(R9*1), R10
+	LEAQ      (CX)(R9*1), R11
+	CMPQ      R8, $0x40
+	JLE       narrow
+	MOVQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z0
+	VMOVUPS.Z 64(R8), K1, Z1
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z2
+	VMOVUPS.Z 64(R8), K1, Z3
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z4
+	VMOVUPS.Z 64(R8), K1, Z5
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z6
+	VMOVUPS.Z 64(R8), K1, Z7
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z8
+	VMOVUPS.Z 64(R8), K1, Z9
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z10
+	VMOVUPS.Z 64(R8), K1, Z11
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z12
+	VMOVUPS.Z 64(R8), K1, Z13
+	ADDQ      DX, R8
+	VMOVUPS.Z (R8), K1, Z14
+	VMOVUPS.Z 64(R8), K1, Z15
+	MOVQ      CX, R12
+	MOVQ      R11, R13
+	MOVQ      SI, R8
 
 upper_rows:
 	VMOVUPS      (R13), Z16
@@ -5744,29 +5746,29 @@ upper_rows:
 	LEAQ         (R10)(DX*8), R10
 	LEAQ         32(CX), R8
 	MOVQ         R10, R12
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
+	VMOVUPS.Z    (R12), K1, Z0
+	VMOVUPS.Z    64(R12), K1, Z1
 	ADDQ         DX, R12
-	VMOVUPS      (R12), Z2
-	VMOVUPS      64(R12), Z3
+	VMOVUPS.Z    (R12), K1, Z2
+	VMOVUPS.Z    64(R12), K1, Z3
 	ADDQ         DX, R12
-	VMOVUPS      (R12), Z4
-	VMOVUPS      64(R12), Z5
+	VMOVUPS.Z    (R12), K1, Z4
+	VMOVUPS.Z    64(R12), K1, Z5
 	ADDQ         DX, R12
-	VMOVUPS      (R12), Z6
-	VMOVUPS      64(R12), Z7
+	VMOVUPS.Z    (R12), K1, Z6
+	VMOVUPS.Z    64(R12), K1, Z7
 	ADDQ         DX, R12
-	VMOVUPS      (R12), Z8
-	VMOVUPS      64(R12), Z9
+	VMOVUPS.Z    (R12), K1, Z8
+	VMOVUPS.Z    64(R12), K1, Z9
 	ADDQ         DX, R12
-	VMOVUPS      (R12), Z10
-	VMOVUPS      64(R12), Z11
+	VMOVUPS.Z    (R12), K1, Z10
+	VMOVUPS.Z    64(R12), K1, Z11
 	ADDQ         DX, R12
-	VMOVUPS      (R12), Z12
-	VMOVUPS      64(R12), Z13
+	VMOVUPS.Z    (R12), K1, Z12
+	VMOVUPS.Z    64(R12), K1, Z13
 	ADDQ         DX, R12
-	VMOVUPS      (R12), Z14
-	VMOVUPS      64(R12), Z15
+	VMOVUPS.Z    (R12), K1, Z14
+	VMOVUPS.Z    64(R12), K1, Z15
 	MOVQ         R8, R12
 	MOVQ         SI, R8
 
@@ -5845,41 +5847,41 @@ lower_rows:
 	JMP          columns
 
 narrow:
-	MOVQ    R10, AX
-	VMOVUPS (AX), Z0
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z1
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z2
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z3
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z4
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z5
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z6
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z7
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z8
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z9
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z10
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z11
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z12
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z13
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z14
-	ADDQ    DX, AX
-	VMOVUPS (AX), Z15
-	MOVQ    CX, AX
-	MOVQ    R11, CX
-	MOVQ    SI, R8
+	MOVQ      R10, AX
+	VMOVUPS.Z (AX), K1, Z0
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z1
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z2
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z3
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z4
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z5
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z6
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z7
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z8
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z9
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z10
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z13
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z14
+	ADDQ      DX, AX
+	VMOVUPS.Z (AX), K1, Z15
+	MOVQ      CX, AX
+	MOVQ      R11, CX
+	MOVQ      SI, R8
 
 narrow_rows:
 	VMOVUPS      (CX), Z16

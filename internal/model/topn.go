@@ -52,7 +52,7 @@ func (m *Model) AppendTopN(list []Scored, user int64, n int, exclude func(movie 
 	*best = topList{}
 	for k := range found {
 		scored := &found[k]
-		scored.Prediction = m.Predict(user, scored.Movie).Value
+		scored.Prediction = m.scale.Clamp(float32(m.mean(u, m.row(m.movies, scored.Movie))))
 		if m.factors.Preference == nil {
 			scored.Score = scored.Prediction
 		}

@@ -331,7 +331,10 @@ func combinationHalves512() {
 
 // gramPairs512 is panel512 for pairs of rows.
 func gramPairs512() {
-	p := loadPanel("gramPairs512", "func(to *float32, from *uint32, width, stride, count, columns uintptr)", "is gramPanel512 for pairs of rows in bfloat16.", nil, nil)
+	p := loadPanel("gramPairs512", "func(to *float32, from *uint32, width, stride, count, columns uintptr, keep uint32)",
+		"is gramPanel512 for pairs of rows in bfloat16. keep is 0xffff to add to what is there, and 0 to overwrite it.", nil, nil)
+	keep := Load(Param("keep"), GP32())
+	KMOVW(keep, reg.K1)
 	column := GP64()
 	diagonalPairs(p)
 	MOVQ(U32(line), column)
@@ -374,7 +377,7 @@ func diagonalPairs(p panel) {
 			}
 		}
 	}
-	each(func(m Mem, sum reg.Register) { VMOVUPS(m, sum) })
+	each(func(m Mem, sum reg.Register) { VMOVUPS_Z(m, reg.K1, sum) })
 	from := GP64()
 	MOVQ(p.from, from)
 	MOVQ(p.count, p.index)
@@ -409,7 +412,7 @@ func tilePairs(p panel, a, to, b reg.Register, rows, vectors int, name string) {
 			}
 		}
 	}
-	each(func(m Mem, sum reg.Register) { VMOVUPS(m, sum) })
+	each(func(m Mem, sum reg.Register) { VMOVUPS_Z(m, reg.K1, sum) })
 	pa, pb := GP64(), GP64()
 	MOVQ(a, pa)
 	MOVQ(b, pb)
