@@ -5440,13 +5440,13 @@ TEXT ·pairs512(SB), $0-40
 	MOVQ      count+24(FP), BX
 	MOVQ      stride+32(FP), SI
 	VMOVDQU16 interleave<>+0(SB), Z0
-	LEAQ      -32(DX)(BX*8), DI
+	LEAQ      -64(DX)(BX*8), DI
 
 next:
 	CMPQ    DX, DI
 	JGE     copy
-	MOVLQSX 32(DX), R8
-	MOVLQSX 36(DX), R9
+	MOVLQSX 64(DX), R8
+	MOVLQSX 68(DX), R9
 	IMULQ   SI, R8
 	IMULQ   SI, R9
 	ADDQ    CX, R8

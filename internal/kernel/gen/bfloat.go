@@ -89,7 +89,7 @@ func interleaved() Mem {
 // pairs512 copies pairs of rows, each column's two halves side by side, and asks
 // for those that come four pairs later.
 func pairs512() {
-	const ahead = 8
+	const ahead = 16
 	function("pairs512", "func(packed *uint32, factors *uint16, rows *int32, count, stride uintptr)",
 		"copies count pairs of rows, of stride bytes each, so that each column's two are side by side.")
 	a := arguments("packed", "factors", "rows", "count", "stride")
