@@ -34,8 +34,9 @@ type bayesian struct {
 	unknownUser, unknownMovie []float32 // means of the priors [rank+1]
 }
 
-// newBayesian starts from a few iterations of ALS, or from an earlier model of a
-// Bayesian solver.
+// newBayesian starts from a few iterations of ALS, from scratch: priors that are
+// learnt shrink with each iteration, and a model that always went on from the last
+// would lose its dimensions one by one.
 func newBayesian(ctx context.Context, r *run) (*bayesian, error) {
 	m, p := r.Ratings, r.Parameters
 	b := &bayesian{
@@ -51,11 +52,7 @@ func newBayesian(ctx context.Context, r *run) (*bayesian, error) {
 	for range b.threads {
 		b.solvers = append(b.solvers, newJointRow(p.Rank))
 	}
-	start := b.startFromALS
-	if r.Start != nil && r.Start.Posterior != nil && r.Start.Rank == p.Rank {
-		start = func(ctx context.Context) error { return b.startFrom(ctx, r.Start) }
-	}
-	if err := start(ctx); err != nil {
+	if err := b.startFromALS(ctx); err != nil {
 		return nil, err
 	}
 	b.mean = float64(b.f.Mean)
@@ -75,28 +72,6 @@ func (b *bayesian) startFromALS(ctx context.Context) (err error) {
 	}}))
 	b.noise = noise{alpha: 1 / max(rmse*rmse, 1e-6), nu: startFreedom}
 	return err
-}
-
-// startFrom takes over users, movies and noise of an earlier model, but not its
-// priors, which are learnt from the rows. Rows that are new have their biases alone.
-func (b *bayesian) startFrom(ctx context.Context, from *Factors) error {
-	rank := b.p.Rank
-	b.f = newFactors(b.m, rank, b.p.Lambda, b.p.Nu)
-	b.f.UserFactors, b.f.MovieFactors = make([]float32, len(b.m.Users)*rank), make([]float32, len(b.m.Movies)*rank)
-	if err := b.f.solveBiases(ctx, b.m, startSweeps); err != nil {
-		return fmt.Errorf("learning biases: %w", err)
-	}
-	inherited(b.m.Users, from.Users, func(u, earlier int) {
-		b.f.UserBias[u] = from.UserBias[earlier] + from.Mean - b.f.Mean
-		copy(b.f.UserFactors[u*rank:], from.UserFactors[earlier*rank:][:rank])
-		b.users.weights[u] = from.Posterior.UserWeight[earlier]
-	})
-	inherited(b.m.Movies, from.Movies, func(i, earlier int) {
-		b.f.MovieBias[i] = from.MovieBias[earlier]
-		copy(b.f.MovieFactors[i*rank:], from.MovieFactors[earlier*rank:][:rank])
-	})
-	b.noise = noise{alpha: from.Posterior.Alpha, nu: from.Posterior.Freedom}
-	return nil
 }
 
 // predict is Factors.Predict of the present rows.

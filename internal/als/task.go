@@ -14,9 +14,9 @@ type Task struct {
 	// Choices is what the head that ranks learns from: rows are those of Ratings,
 	// and values how much speaks for each choice. Nil is Ratings themselves.
 	Choices *ratings.Matrix
-	// Start is an earlier model, whose users and movies this one starts from, by
-	// their ids; those whom it does not know start as without it. A head of another
-	// rank starts from scratch. Nil is none.
+	// Start is an earlier model, whose users this one starts from, by their ids; those
+	// whom it does not know start as without it. A head of another rank starts from
+	// scratch, and so does that of ratings of als_vb and als_bayes. Nil is none.
 	Start *Factors
 	// Validation is what is measured after each iteration, see Progress.
 	Validation []ratings.Rating

@@ -97,7 +97,13 @@ func TestWarmStartIsRecorded(t *testing.T) {
 	other := job(4)
 	other.Parameters.Algorithm = als.Bayes
 	if _, why, err = other.WarmStart(r); err != nil || why == "" {
-		t.Errorf("als_bayes: %q, %v", why, err)
+		t.Errorf("another algorithm: %q, %v", why, err)
+	}
+	j.Parameters.Algorithm = als.VB
+	own := newRegistry(t)
+	publish(t, j, own, train(t, j, all))
+	if warm, _, err = j.WarmStart(own); err != nil || warm.Start == nil || warm.Parameters.Iterations != 5 {
+		t.Errorf("als_vb: %d iterations, %v, want all 5: its ratings are learnt from scratch", warm.Parameters.Iterations, err)
 	}
 }
 

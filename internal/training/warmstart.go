@@ -10,14 +10,11 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 )
 
-// WarmStart returns the job that starts from the champion, and takes half the
-// iterations: fewer than from scratch lead as far. It returns the job as it is, and why, where
-// there is nothing to start from: no champion, or one of another algorithm or rank.
-// Sampling starts from scratch always: what it draws is not to depend on the start.
+// WarmStart returns the job that starts from the champion, see als.Task, and takes
+// half the iterations in the heads that do: fewer than from scratch lead as far. It
+// returns the job as it is, and why, where there is nothing to start from: no
+// champion, or one of another algorithm or rank.
 func (j Job) WarmStart(r *registry.Registry) (_ Job, why string, err error) {
-	if j.Parameters.Algorithm == als.Bayes {
-		return j, "als_bayes samples from scratch", nil
-	}
 	version, err := currentChampion(r)
 	if err != nil {
 		return j, "", err
@@ -38,7 +35,9 @@ func (j Job) WarmStart(r *registry.Registry) (_ Job, why string, err error) {
 			j.Parameters.Algorithm, j.Parameters.Rank), nil
 	}
 	j.Start, j.StartedBy = champion.Factors(), version
-	j.Parameters.Iterations = (j.Parameters.Iterations + 1) / 2
+	if algorithm := j.Parameters.Algorithm; algorithm != als.VB && algorithm != als.Bayes {
+		j.Parameters.Iterations = (j.Parameters.Iterations + 1) / 2
+	}
 	if head := j.Parameters.Preference; head != nil && j.Start.Preference != nil && j.Start.Preference.Rank == head.Rank {
 		half := *head
 		half.Iterations = (half.Iterations + 1) / 2

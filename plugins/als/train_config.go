@@ -84,7 +84,7 @@ Metrics: als_train_running is 1 while a model is trained; als_train_iteration of
 					LintRule(`root = if this < 0 || this >= 1 { ["field share must lie between 0 and 1, 1 excluded"] }`),
 				service.NewIntField(trainFieldPatience).Description("Iterations without a gain of 0.0001 stars after which training stops.").Default(2),
 			).Description("Find out first, on a part of the training ratings, after how many iterations predictions are best, and then train on all for so many. Not for als_bayes and als_implicit.").Advanced(),
-			service.NewBoolField(trainFieldWarmStart).Description("Start from the champion's factors, where algorithm and rank are the same, and take half the iterations. The manifest says which version that was. als_bayes always starts from scratch.").Default(true).Advanced(),
+			service.NewBoolField(trainFieldWarmStart).Description("Start from the champion's factors, where algorithm and rank are the same, and take half the iterations. The manifest says which version that was. Of als_vb and als_bayes only the head that ranks does.").Default(true).Advanced(),
 			service.NewFloatField(trainFieldHoldout).Description("Share of the ratings held out to judge versions by.").Default(0.1).
 				LintRule(`root = if this < 0 || this >= 1 { ["field holdout must lie between 0 and 1, 1 excluded"] }`),
 			service.NewIntField(trainFieldMinNew).Description("New ratings that make a training due.").Default(2000).

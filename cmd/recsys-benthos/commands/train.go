@@ -30,7 +30,7 @@ part out, trains on the rest, and publishes the version. It becomes the champion
 			registryFlag(),
 			&cli.Float64Flag{Name: "holdout", Usage: "share of the ratings held out to judge by", Value: 0.1},
 			&cli.StringFlag{Name: "tags", Usage: "file, archive or folder of tags, which count for the head that ranks"},
-			&cli.BoolFlag{Name: "warm-start", Usage: "start from the champion, if its algorithm and rank are the same, and take half the iterations"},
+			&cli.BoolFlag{Name: "warm-start", Usage: "start from the champion, if its algorithm and rank are the same, and take half the iterations; of als_vb and als_bayes only the head that ranks does"},
 			&cli.Float64Flag{Name: "early-stop", Usage: "share of the training ratings by which to find the best number of iterations, 0 to take all"},
 			&cli.IntFlag{Name: "early-stop-patience", Usage: "iterations without gain after which to stop", Value: 2},
 			&cli.Float64Flag{Name: "tolerance", Usage: "RMSE in stars by which a new champion may be worse"},
