@@ -18,6 +18,10 @@ type Announcement struct {
 	PromotedAt time.Time `json:"promoted_at"`
 	Metrics    Metrics   `json:"metrics"`
 	Simulated  bool      `json:"simulated,omitempty"` // trained on generated ratings
+	Action     string    `json:"action,omitempty"`    // what the promotion did, see registry
+	Share      float64   `json:"share,omitempty"`     // of the users that a challenger serves, 0 to 1; 0 is shadow
+	Reason     string    `json:"reason,omitempty"`    // for people
+	Verdict    *Verdict  `json:"verdict,omitempty"`   // the gate's, with all figures
 }
 
 // Metrics of a model version on its holdout.

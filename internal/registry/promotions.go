@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,40 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 )
+
+// Roles of versions. Others are "challenger:" and a name.
+const (
+	Champion         = "champion"            // predicts
+	ChallengerPrefix = "challenger:"         // predicts for its share of the users, or in shadow
+	Previous         = "challenger:previous" // the champion before, in shadow until the new one's probation is over
+)
+
+// Actions of promotions.
+const (
+	ActionPromote  = "promote"  // a version becomes champion
+	ActionRollback = "rollback" // the champion before becomes champion again
+	ActionAssign   = "assign"   // a version becomes a challenger, or its share changes
+	ActionWithdraw = "withdraw" // a challenger loses its role
+)
+
+// Promotion is one entry of the log: what changed, and the roles as they are since.
+type Promotion struct {
+	Sequence   int64              `json:"sequence"`
+	Action     string             `json:"action,omitempty"` // "" is ActionPromote: records before there were others
+	Roles      map[string]string  `json:"roles"`            // role → version, all of them
+	Shares     map[string]float64 `json:"shares,omitempty"` // role of a challenger → its share of the users, 0 to 1; in shadow where absent
+	Role       string             `json:"role"`             // that changed
+	Version    string             `json:"version"`          // that has it now, "" if withdrawn
+	Previous   string             `json:"previous,omitempty"`
+	Reason     string             `json:"reason"`
+	Forced     bool               `json:"forced,omitempty"` // somebody overruled the gate
+	Verdict    *message.Verdict   `json:"verdict,omitempty"`
+	PromotedAt time.Time          `json:"promoted_at"`
+
+	// Nonce tells the writer's record from another one of the same number, where
+	// the outcome of writing is not known.
+	Nonce string `json:"nonce,omitempty"`
+}
 
 func promotionKey(sequence int64) string { return fmt.Sprintf("promotions/%08d.json", sequence) }
 
@@ -51,60 +86,125 @@ func (r *Registry) Latest() (promotion Promotion, ok bool, err error) {
 	return r.Next(highest - 1)
 }
 
+// Update records a change of roles as the next promotion. change gets the newest
+// promotion, whose Roles and Shares it may change as they are its own, fills in
+// what it did (Action, Role, Version, Previous, Reason and so on), and returns
+// true; with false or an error nothing happens. If another promotion comes in
+// between, change is asked again about that one. Update sets Sequence, Nonce and
+// PromotedAt.
+func (r *Registry) Update(ctx context.Context, at time.Time, change func(next *Promotion) (bool, error)) (promotion Promotion, ok bool, err error) {
+	for ctx.Err() == nil {
+		latest, _, err := r.Latest()
+		if err != nil {
+			return promotion, false, err
+		}
+		next := Promotion{Roles: maps.Clone(latest.Roles), Shares: maps.Clone(latest.Shares)}
+		if next.Roles == nil {
+			next.Roles = map[string]string{}
+		}
+		if next.Shares == nil {
+			next.Shares = map[string]float64{}
+		}
+		if ok, err := change(&next); err != nil || !ok {
+			return next, false, err
+		}
+		next.Sequence, next.PromotedAt, next.Nonce = latest.Sequence+1, at.UTC(), rand.Text()
+		won, err := r.record(next)
+		if err != nil {
+			return next, false, fmt.Errorf("recording promotion %d: %w", next.Sequence, err)
+		}
+		if won {
+			return next, true, nil
+		}
+	}
+	return promotion, false, ctx.Err()
+}
+
+// record creates the promotion's file; won is false if another has the number.
+func (r *Registry) record(promotion Promotion) (won bool, err error) {
+	text, err := json.MarshalIndent(promotion, "", "  ")
+	if err != nil {
+		return false, err
+	}
+	won, err = r.bucket.create(promotionKey(promotion.Sequence), append(text, '\n'))
+	if won && err == nil {
+		return true, nil
+	}
+	// Whatever was answered, what is there decides: the answer to a write that
+	// succeeded may have been lost, and the write been tried again.
+	recorded, found, reading := r.Next(promotion.Sequence - 1)
+	if reading == nil && found {
+		return recorded.Nonce == promotion.Nonce, nil
+	}
+	return false, errors.Join(err, reading)
+}
+
 // Decision is what a promoter makes of the present champion, "" if there is
 // none: whether the candidate takes its place, and why.
 type Decision func(champion string) (promote bool, reason string, err error)
 
-// Promote gives version the role of champion if decide agrees. If another
-// promotion comes in between, decide is asked again about the new champion. It
-// returns the promotion, or ok = false and the reason against it.
+// Promote gives version the role of champion if decide agrees, and the champion
+// before the role Previous, in shadow. If another promotion comes in between,
+// decide is asked again about the new champion. It returns the promotion, or ok =
+// false and the reason against it.
 func (r *Registry) Promote(ctx context.Context, version string, at time.Time, decide Decision) (promotion Promotion, ok bool, reason string, err error) {
+	return r.PromoteAs(ctx, version, at, func(next *Promotion) (bool, error) {
+		var promote bool
+		promote, reason, err = decide(next.Previous)
+		next.Reason = reason
+		return promote, err
+	})
+}
+
+// PromoteAs is Promote with a decision that may fill in more of the record: its
+// Previous is the present champion.
+func (r *Registry) PromoteAs(ctx context.Context, version string, at time.Time, decide func(next *Promotion) (bool, error)) (promotion Promotion, ok bool, reason string, err error) {
 	if _, err := r.Manifest(version); err != nil {
 		return promotion, false, "", err
 	}
-	for ctx.Err() == nil {
-		latest, _, err := r.Latest()
-		if err != nil {
-			return promotion, false, "", err
+	promotion, ok, err = r.Update(ctx, at, func(next *Promotion) (bool, error) {
+		next.Action, next.Role, next.Version, next.Previous = ActionPromote, Champion, version, next.Roles[Champion]
+		if promote, err := decide(next); err != nil || !promote {
+			return false, err
 		}
-		previous := latest.Roles[Champion]
-		promote, reason, err := decide(previous)
-		if err != nil || !promote {
-			return promotion, false, reason, err
-		}
-		roles := maps.Clone(latest.Roles)
-		if roles == nil {
-			roles = map[string]string{}
-		}
-		roles[Champion] = version
-		promotion = Promotion{
-			Sequence: latest.Sequence + 1, Roles: roles, Role: Champion,
-			Version: version, Previous: previous, Reason: reason, PromotedAt: at.UTC(),
-		}
-		text, err := json.MarshalIndent(promotion, "", "  ")
-		if err != nil {
-			return promotion, false, "", err
-		}
-		won, err := r.bucket.create(promotionKey(promotion.Sequence), append(text, '\n'))
-		if err != nil {
-			return promotion, false, "", fmt.Errorf("promoting version %s: %w", version, err)
-		}
-		if won {
-			return promotion, true, reason, nil
+		next.crown(version)
+		return true, nil
+	})
+	return promotion, ok, promotion.Reason, err
+}
+
+// crown makes version the champion, and the champion before Previous. It is no
+// challenger any more.
+func (p *Promotion) crown(version string) {
+	before := p.Roles[Champion]
+	for role, holder := range p.Roles {
+		if role != Champion && (holder == version || role == Previous) {
+			delete(p.Roles, role)
+			delete(p.Shares, role)
 		}
 	}
-	return promotion, false, "", ctx.Err()
+	p.Roles[Champion] = version
+	if before != "" && before != version {
+		p.Roles[Previous] = before
+	}
 }
 
 // Announcement returns what tells predictors about a promotion.
 func (r *Registry) Announcement(promotion Promotion) (message.Announcement, error) {
+	a := message.Announcement{
+		Role: promotion.Role, Version: promotion.Version, URI: r.url, Sequence: promotion.Sequence, PromotedAt: promotion.PromotedAt,
+		Action: promotion.Action, Share: promotion.Shares[promotion.Role], Reason: promotion.Reason, Verdict: promotion.Verdict,
+	}
+	if promotion.Version == "" {
+		return a, nil
+	}
 	manifest, err := r.Manifest(promotion.Version)
 	if err != nil {
 		return message.Announcement{}, err
 	}
-	return message.Announcement{
-		Role: promotion.Role, Version: promotion.Version, URI: r.url, SHA256: manifest.SHA256,
-		Sequence: promotion.Sequence, PromotedAt: promotion.PromotedAt,
-		Metrics: manifest.Metrics, Simulated: manifest.Data.Simulated,
-	}, nil
+	a.SHA256, a.Metrics, a.Simulated = manifest.SHA256, manifest.Metrics, manifest.Data.Simulated
+	if a.Verdict == nil {
+		a.Verdict = manifest.Gate
+	}
+	return a, nil
 }

@@ -34,11 +34,10 @@ var (
 	ErrNoChampion = errors.New("the registry has no champion yet")
 )
 
-// Champion is the role of the version that predicts.
-const Champion = "champion"
-
-// Manifest describes a version.
+// Manifest describes a version. Programs of other versions read it too: fields are
+// added, never changed; a change that old programs must not overlook raises Format.
 type Manifest struct {
+	Format     int             `json:"format,omitempty"` // FormatVersion when it was written, 0 before there was one
 	Version    string          `json:"version"`
 	CreatedAt  time.Time       `json:"created_at"`
 	Algorithm  string          `json:"algorithm"`
@@ -48,6 +47,13 @@ type Manifest struct {
 	Metrics    message.Metrics `json:"metrics"`
 	Verdict    string          `json:"verdict"` // what the gate said, in words
 	Parent     string          `json:"parent,omitempty"`
+	// Gate is the verdict with all figures, nil where there was no gate.
+	Gate *message.Verdict `json:"gate,omitempty"`
+	// Recipe tells versions that were made in the same way: algorithm and parameters
+	// as they were asked for, before any were chosen by the data; "" if not known.
+	Recipe string `json:"recipe,omitempty"`
+	// Fence is the number of the lease under which it was trained, 0 without one.
+	Fence int64 `json:"fence,omitempty"`
 	// StartedFrom is the version whose factors training started from, "" if it
 	// began from scratch.
 	StartedFrom string `json:"started_from,omitempty"`
@@ -77,17 +83,10 @@ type Data struct {
 	Until     time.Time `json:"until"`
 	Checksum  string    `json:"checksum"` // of the sorted ratings
 	Revision  int64     `json:"revision"` // of the rating store when it was read
-}
 
-// Promotion is one entry of the log.
-type Promotion struct {
-	Sequence   int64             `json:"sequence"`
-	Roles      map[string]string `json:"roles"` // role → version, all of them
-	Role       string            `json:"role"`  // that changed
-	Version    string            `json:"version"`
-	Previous   string            `json:"previous,omitempty"`
-	Reason     string            `json:"reason"`
-	PromotedAt time.Time         `json:"promoted_at"`
+	// EventsOffsets are, per partition of the topic of events, the offset up to
+	// which every event is in what was read; nil if the store does not know.
+	EventsOffsets map[int32]int64 `json:"events_offsets,omitempty"`
 }
 
 // Registry is a bucket of versions and promotions. It is safe for concurrent
