@@ -31,6 +31,11 @@ type Store interface {
 	// is older, where telling them apart would need a read before each write;
 	// its documentation says so. It never shrinks, and survives restarts.
 	Revision(ctx context.Context) (int64, error)
+
+	// Offsets returns up to where topics of events were taken in: what Changes
+	// brought so far, the greatest offset of each partition. A Scan that begins
+	// after it has what these events brought, and perhaps more.
+	Offsets(ctx context.Context) (Offsets, error)
 }
 
 // Changes are writes to a Store, in no particular order.
@@ -40,6 +45,10 @@ type Changes struct {
 	Views     []View
 	Unrated   []Unrated
 	Forgotten []Forgotten
+
+	// Offsets say where the changes come from: with them every event before is
+	// taken in. They are stored not before the changes are.
+	Offsets Offsets
 }
 
 // Unrated takes a user's rating of a movie back, if it is not newer than Time.

@@ -18,6 +18,7 @@ type MemoryStore struct {
 	views     map[ratings.View]bool
 	forgotten map[int64]int64 // erased up to and including, by user
 	revision  int64
+	offsets   ratings.Offsets
 }
 
 var _ ratings.Store = (*MemoryStore)(nil)
@@ -46,6 +47,11 @@ func (s *MemoryStore) Apply(ctx context.Context, changes ratings.Changes) error 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for topic, partitions := range changes.Offsets {
+		for partition, next := range partitions {
+			s.offsets = s.offsets.Advance(topic, partition, next)
+		}
+	}
 	for _, f := range changes.Forgotten {
 		s.forget(f)
 	}
@@ -175,6 +181,19 @@ func (s *MemoryStore) Revision(ctx context.Context) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.revision, ctx.Err()
+}
+
+// Offsets implements ratings.Store.
+func (s *MemoryStore) Offsets(ctx context.Context) (ratings.Offsets, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all ratings.Offsets
+	for topic, partitions := range s.offsets {
+		for partition, next := range partitions {
+			all = all.Advance(topic, partition, next)
+		}
+	}
+	return all, ctx.Err()
 }
 
 // Tags returns the tags in the store, by user, movie, time and text.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -44,6 +45,7 @@ func StoreContract(t *testing.T, open func(t *testing.T) ratings.Store, options 
 	t.Run("scan gives more than one batch's worth, each once", func(t *testing.T) { checkScan(t, open(t), choices) })
 	t.Run("scan stops at the error of its function", func(t *testing.T) { checkScanError(t, open(t)) })
 	t.Run("tags and views are choices", func(t *testing.T) { checkChoices(t, open(t)) })
+	t.Run("offsets of events only grow", func(t *testing.T) { checkOffsets(t, open(t)) })
 	t.Run("nothing is read or written under an ended context", func(t *testing.T) { checkEnded(t, open(t)) })
 }
 
@@ -320,6 +322,25 @@ func checkScan(t *testing.T, store ratings.Store, choices storeChoices) {
 	if grown := revision(t, store); !choices.grew(grown, int64(len(all))) {
 		t.Fatalf("revision is %d after %d new ratings", grown, len(all))
 	}
+}
+
+func checkOffsets(t *testing.T, store ratings.Store) {
+	if got, err := store.Offsets(t.Context()); err != nil || len(got) != 0 {
+		t.Fatalf("an empty store has offsets %v, %v", got, err)
+	}
+	at := func(topic string, partition int32, next int64) ratings.Changes {
+		return ratings.Changes{Offsets: ratings.Offsets{topic: {partition: next}}}
+	}
+	both := rate(1, 2, 4, 1000)
+	both.Offsets = ratings.Offsets{"events": {0: 7, 3: 1 << 40}}
+	for _, changes := range []ratings.Changes{both, at("events", 0, 5), at("events", 0, 9), at("events", 3, 1), at("other", 0, 1)} {
+		apply(t, store, changes)
+	}
+	got, err := store.Offsets(t.Context())
+	if want := (ratings.Offsets{"events": {0: 9, 3: 1 << 40}, "other": {0: 1}}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v, %v", got, want, err)
+	}
+	expect(t, store, both.Ratings)
 }
 
 func checkChoices(t *testing.T, store ratings.Store) {

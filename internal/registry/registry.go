@@ -24,6 +24,7 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 	"github.com/recsys-benthos/recsys-benthos/internal/model"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
 // Errors of opening and reading.
@@ -84,9 +85,9 @@ type Data struct {
 	Checksum  string    `json:"checksum"` // of the sorted ratings
 	Revision  int64     `json:"revision"` // of the rating store when it was read
 
-	// EventsOffsets are, per partition of the topic of events, the offset up to
-	// which every event is in what was read; nil if the store does not know.
-	EventsOffsets map[int32]int64 `json:"events_offsets,omitempty"`
+	// EventsOffsets are, by topic and partition, the offset before which every event
+	// is in what was read; nil if the store does not know.
+	EventsOffsets ratings.Offsets `json:"events_offsets,omitempty"`
 }
 
 // Registry is a bucket of versions and promotions. It is safe for concurrent

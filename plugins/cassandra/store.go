@@ -25,6 +25,7 @@ const (
 	deleteRatings = "DELETE FROM ratings USING TIMESTAMP ? WHERE user_id = ?"
 	deleteTags    = "DELETE FROM tags USING TIMESTAMP ? WHERE user_id = ?"
 	deleteViews   = "DELETE FROM views USING TIMESTAMP ? WHERE user_id = ?"
+	insertOffset  = "INSERT INTO event_offsets (topic, partition, next) VALUES (?, ?, ?) USING TIMESTAMP ?"
 	countRatings  = "UPDATE counters SET value = value + ? WHERE name = 'ratings' AND shard = ?"
 )
 
@@ -140,12 +141,29 @@ func (s *Store) apply(ctx context.Context, changes ratings.Changes) error {
 	if err != nil {
 		return err
 	}
+	if err := s.writeOffsets(ctx, changes.Offsets); err != nil {
+		return err
+	}
 	written := int64(len(changes.Ratings) + len(changes.Unrated) + len(changes.Forgotten))
 	if written == 0 {
 		return nil
 	}
 	return s.parallel(ctx, 1, applyAttempts, func(session *gocql.Session, _ int) error {
 		return session.Query(countRatings, written, rand.IntN(shards)).Idempotent(false).ExecContext(ctx)
+	})
+}
+
+// writeOffsets writes the offsets of events whose changes are stored. The time of
+// writing is the offset, so that the greatest stays, whoever writes last.
+func (s *Store) writeOffsets(ctx context.Context, offsets ratings.Offsets) error {
+	var entries []gocql.BatchEntry
+	for topic, partitions := range offsets {
+		for partition, next := range partitions {
+			entries = append(entries, gocql.BatchEntry{Stmt: insertOffset, Args: []any{topic, partition, next, next}, Idempotent: true})
+		}
+	}
+	return s.parallel(ctx, len(entries), applyAttempts, func(session *gocql.Session, i int) error {
+		return s.settings.query(session, entries[i].Stmt, entries[i].Args...).ExecContext(ctx)
 	})
 }
 

@@ -14,6 +14,7 @@ const (
 	selectTagged   = "SELECT user_id, movie_id, timestamp FROM tags"
 	selectViewed   = "SELECT user_id, movie_id, timestamp FROM views"
 	selectHistory  = selectRatings + " WHERE user_id = ?"
+	selectOffsets  = "SELECT topic, partition, next FROM event_offsets"
 	selectRevision = "SELECT value FROM counters WHERE name = 'ratings'"
 )
 
@@ -152,6 +153,24 @@ func (s *Store) History(ctx context.Context, user int64) ([]ratings.Rating, erro
 		return nil, s.fail(ctx, "reading a user's ratings of", err)
 	}
 	return history, nil
+}
+
+// Offsets returns up to where topics of events were taken in.
+func (s *Store) Offsets(ctx context.Context) (ratings.Offsets, error) {
+	var offsets ratings.Offsets
+	err := s.reader(historyPatience).read(ctx, "", selectOffsets, nil, func(iter *gocql.Iter, rows int) error {
+		for range rows {
+			var topic string
+			var partition int32
+			var next int64
+			if !iter.Scan(&topic, &partition, &next) {
+				return errCut
+			}
+			offsets = offsets.Advance(topic, partition, next)
+		}
+		return nil
+	}, func() error { return nil })
+	return offsets, s.fail(ctx, "reading the offsets of events of", err)
 }
 
 // Revision returns how many ratings were written, taken back, or written again,

@@ -174,6 +174,9 @@ func decodeChanges(batch service.MessageBatch) (changes ratings.Changes, failed 
 			continue
 		}
 		addChange(&changes, event)
+		if origin := message.OriginFrom(msg.Context()); origin != nil {
+			changes.Offsets = changes.Offsets.Advance(origin.Topic, origin.Partition, origin.Offset+1)
+		}
 	}
 	return changes, failed
 }

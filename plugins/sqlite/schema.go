@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS unrated (
   PRIMARY KEY (user_id, movie_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS forgotten (
   user_id INTEGER NOT NULL PRIMARY KEY, timestamp INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS event_offsets (
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
+  PRIMARY KEY (topic, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (
   key TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO meta (key, value) VALUES ('schema_version', 1), ('revision', 0);
@@ -44,6 +47,7 @@ var storeTables = []struct{ name, columns string }{
 	{"views", "movie_id,timestamp,user_id"},
 	{"unrated", "movie_id,timestamp,user_id"},
 	{"forgotten", "timestamp,user_id"},
+	{"event_offsets", "next,partition,topic"},
 }
 
 // prepareSchema creates the tables of a store where they are missing, and

@@ -55,6 +55,11 @@ WHERE excluded.timestamp > timestamp`
 INSERT INTO forgotten (user_id, timestamp) VALUES (?, ?)
 ON CONFLICT (user_id) DO UPDATE SET timestamp = excluded.timestamp
 WHERE excluded.timestamp > timestamp`
+
+	upsertOffset = `
+INSERT INTO event_offsets (topic, partition, next) VALUES (?, ?, ?)
+ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next
+WHERE excluded.next > next`
 )
 
 // Store is a rating store in one SQLite file. It is safe for concurrent use,
@@ -126,7 +131,7 @@ func (s *Store) Apply(ctx context.Context, changes ratings.Changes) error {
 }
 
 func (s *Store) apply(ctx context.Context, c ratings.Changes) error {
-	if len(c.Ratings)+len(c.Tags)+len(c.Views)+len(c.Unrated)+len(c.Forgotten) == 0 {
+	if len(c.Ratings)+len(c.Tags)+len(c.Views)+len(c.Unrated)+len(c.Forgotten)+len(c.Offsets) == 0 {
 		return nil
 	}
 	tx, err := s.writer.BeginTx(ctx, nil)
@@ -157,6 +162,13 @@ func (s *Store) apply(ctx context.Context, c ratings.Changes) error {
 		_, err := tx.ExecContext(ctx, "UPDATE meta SET value = value + ? WHERE key = 'revision'", changed)
 		if err != nil {
 			return err
+		}
+	}
+	for topic, partitions := range c.Offsets {
+		for partition, next := range partitions {
+			if _, err := tx.ExecContext(ctx, upsertOffset, topic, partition, next); err != nil {
+				return err
+			}
 		}
 	}
 	return tx.Commit()

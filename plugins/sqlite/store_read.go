@@ -99,6 +99,30 @@ func (s *Store) Revision(ctx context.Context) (int64, error) {
 	return s.number(ctx, "SELECT value FROM meta WHERE key = 'revision'")
 }
 
+// Offsets returns up to where topics of events were taken in.
+func (s *Store) Offsets(ctx context.Context) (ratings.Offsets, error) {
+	const what = "reading the offsets of events of"
+	rows, err := s.reader.QueryContext(ctx, "SELECT topic, partition, next FROM event_offsets")
+	if err != nil {
+		return nil, s.fail(ctx, what, err)
+	}
+	defer rows.Close()
+	var offsets ratings.Offsets
+	for rows.Next() {
+		var topic string
+		var partition int32
+		var next int64
+		if err := rows.Scan(&topic, &partition, &next); err != nil {
+			return nil, s.fail(ctx, what, err)
+		}
+		offsets = offsets.Advance(topic, partition, next)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, s.fail(ctx, what, err)
+	}
+	return offsets, nil
+}
+
 // Count returns the number of current "ratings", of "users" who have one, or of
 // "movies" that have one; ok is false for other names.
 func (s *Store) Count(ctx context.Context, what string) (n int64, ok bool, err error) {
