@@ -53,6 +53,8 @@ type Manifest struct {
 	// Recipe tells versions that were made in the same way: algorithm and parameters
 	// as they were asked for, before any were chosen by the data; "" if not known.
 	Recipe string `json:"recipe,omitempty"`
+	// Trigger is what asked for the training, "" where nothing did.
+	Trigger string `json:"trigger,omitempty"`
 	// Fence is the number of the lease under which it was trained, 0 without one.
 	Fence int64 `json:"fence,omitempty"`
 	// StartedFrom is the version whose factors training started from, "" if it

@@ -300,8 +300,11 @@ func TestATriggerTrainsPublishesAndAnnouncesOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trigger := func() (outcome string, body []byte) {
-		out, err := trainer.Process(t.Context(), service.NewMessage([]byte("tick")))
+	trigger := func(order ...string) (outcome string, body []byte) {
+		if order == nil {
+			order = []string{"tick"}
+		}
+		out, err := trainer.Process(t.Context(), service.NewMessage([]byte(order[0])))
 		if err != nil || len(out) != 1 {
 			t.Fatalf("%d messages, %v", len(out), err)
 		}
@@ -329,8 +332,40 @@ func TestATriggerTrainsPublishesAndAnnouncesOnce(t *testing.T) {
 	if outcome, _ := trigger(); outcome != "idle" {
 		t.Errorf("with nothing new: %s", outcome)
 	}
-	entries, err := os.ReadDir(dir + "/models")
-	if err != nil || len(entries) != 1 {
-		t.Errorf("%d versions, %v", len(entries), err)
+	versions := func(want int) {
+		t.Helper()
+		entries, err := os.ReadDir(dir + "/models")
+		if err != nil || len(entries) != want {
+			t.Errorf("%d versions, %v, want %d", len(entries), err, want)
+		}
+	}
+	versions(1)
+	if outcome, body := trigger(`{"trigger":"kafka"}`); outcome != "idle" || string(body) != `{"trigger":"kafka"}` {
+		t.Errorf("asked with nothing new: %s %s", outcome, body)
+	}
+	one := ratings.Changes{Ratings: recsystest.Ratings(40, 30, 0.5, 1)[:1], Offsets: ratings.Offsets{"events": {2: 77}}}
+	one.Ratings[0].Time += 1e9
+	if err := store.Apply(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	if outcome, _ := trigger(); outcome != "idle" {
+		t.Errorf("with one new rating: %s", outcome)
+	}
+	versions(1)
+	if outcome, body := trigger(`{"trigger":"kafka"}`); outcome == "idle" {
+		t.Errorf("asked with one new rating: %s %s", outcome, body)
+	}
+	versions(2)
+	manifests, err := trainer.registry.List()
+	if last := manifests[len(manifests)-1]; err != nil || last.Trigger != "kafka" || last.Data.EventsOffsets["events"][2] != 77 {
+		t.Errorf("manifest of what was asked for: %+v, %v", last, err)
+	}
+	if outcome, _ := trigger(`{"trigger":"http","force":true}`); outcome == "idle" {
+		t.Error("forced with nothing new: idle")
+	}
+	versions(3)
+	out, err := trainer.Process(t.Context(), service.NewMessage([]byte(`{"trigger":1}`)))
+	if err != nil || len(out) != 1 || out[0].GetError() == nil {
+		t.Errorf("a trigger that cannot be read: %v, %v", out, err)
 	}
 }

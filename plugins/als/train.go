@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/redpanda-data/benthos/v4/public/service"
 
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 	"github.com/recsys-benthos/recsys-benthos/internal/training"
@@ -81,6 +82,11 @@ func (t *trainer) trigger(ctx context.Context, msg *service.Message) error {
 		return backoff.Permanent(err)
 	}
 	msg.MetaSetMut("als_train", outcomeIdle)
+	order, err := readOrder(msg)
+	if err != nil {
+		msg.SetError(message.Rejectf("als_train", "%v", err))
+		return nil
+	}
 	revision, err := store.Revision(ctx)
 	if err != nil {
 		return err
@@ -88,13 +94,13 @@ func (t *trainer) trigger(ctx context.Context, msg *service.Message) error {
 	if err := t.recall(revision); err != nil {
 		return err
 	}
-	if t.owed != nil {
+	if t.owed != nil && order.isLook() {
 		return t.announce(msg)
 	}
-	if !t.isDue(revision, time.Now()) {
+	if !t.wants(order, revision) {
 		return nil
 	}
-	outcome, err := t.train(ctx, store, revision)
+	outcome, err := t.train(ctx, store, revision, order)
 	if errors.Is(err, training.ErrTooFewRatings) {
 		if !t.saidTooFew {
 			t.log.Warnf("Not training yet: %v", err)
@@ -152,7 +158,24 @@ func (t *trainer) isDue(revision int64, now time.Time) bool {
 	return poured < t.threshold || now.Sub(t.due) >= t.patience
 }
 
-func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64) (training.Outcome, error) {
+// wants reports whether a trigger leads to a training.
+func (t *trainer) wants(o order, revision int64) bool {
+	switch {
+	case o.isLook():
+		return t.isDue(revision, time.Now())
+	case revision == t.trained && !o.Force:
+		t.log.Infof("Not training on the trigger %q: nothing is new since the last training", o.Trigger)
+		return false
+	}
+	t.log.Infof("Training on the trigger %q", o.Trigger)
+	return true
+}
+
+func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64, o order) (training.Outcome, error) {
+	offsets, err := store.Offsets(ctx) // before the ratings: these have all of the events before
+	if err != nil {
+		return training.Outcome{}, err
+	}
 	log, err := t.read(ctx, store)
 	if err != nil {
 		return training.Outcome{}, err
@@ -174,6 +197,7 @@ func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64
 	if err != nil {
 		return training.Outcome{}, err
 	}
+	candidate.Manifest.Data.EventsOffsets, candidate.Manifest.Trigger = offsets, o.name()
 	outcome, err := job.Publish(ctx, t.registry, candidate)
 	if err != nil {
 		return outcome, err

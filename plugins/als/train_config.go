@@ -43,9 +43,9 @@ func trainSpec() *service.ConfigSpec {
 	return service.NewConfigSpec().
 		Version("0.1.0").
 		Categories("Recommending").
-		Summary("Trains a model version when there are enough new ratings, and promotes it if it is not worse.").
+		Summary("Trains a model version when it is asked to or there are enough new ratings, and promotes it if the gate lets it pass.").
 		Description(`
-Every message is a trigger. If the rating store has at least min_new_ratings more than at the last training, all ratings are read, a part is held out, the model is trained on the rest and evaluated on the part held out, published in the registry as a version with its manifest, and promoted if the gate lets it pass.
+Every message is a trigger. `+"`{\"trigger\": \"interval\"}`"+`, and what is no JSON object, asks to look whether the rating store has at least min_new_ratings more than at the last training. Any other name, such as schedule, http, kafka or skill, asks for a training at once if anything is new, and `+"`\"force\": true`"+` also if nothing is; the manifest keeps the name. Then all ratings are read, a part is held out, the model is trained on the rest and evaluated on the part held out, published in the registry as a version with its manifest, and promoted if the gate lets it pass.
 
 Which pairs are held out depends on a hash of user and movie alone, so that no version has been trained on what versions are compared on.
 

@@ -24,6 +24,7 @@ var topics = []broker.Topic{
 	{Name: "predictions", Partitions: 2},
 	{Name: "dead_letters", Partitions: 2},
 	{Name: "models", Partitions: 1},
+	{Name: "train", Partitions: 1},
 }
 
 // machine is what the pipelines run on in the embedded profile: a broker, and a

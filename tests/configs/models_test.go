@@ -2,6 +2,8 @@ package configs
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -188,6 +190,60 @@ func TestEnoughRatingsAreTrainedOnAndTheNewChampionAnnounced(t *testing.T) {
 	manifest, err := m.registry().Manifest(a.Version)
 	if err != nil || manifest.Parent != championVersion || manifest.SHA256 != a.SHA256 || manifest.Metrics.Ratings < 300 || manifest.Metrics.Holdout == 0 {
 		t.Errorf("announced %+v of %+v, %v", a, manifest, err)
+	}
+	m.expectNoDeadLetters()
+}
+
+// TestATrainingCanBeAskedFor: by a message, by the clock and by HTTP, though too few ratings are new for the interval.
+func TestATrainingCanBeAskedFor(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.fillStore()
+	m.environment["RECSYS_RETRAIN"] = "1000000"
+	train := m.start("train")
+	m.announced(1)
+
+	m.produce("train", `{"trigger":`, `{"trigger":"kafka"}`)
+	a := m.announced(2)
+	if manifest, err := m.registry().Manifest(a.Version); err != nil || manifest.Trigger != "kafka" {
+		t.Errorf("trained by kafka: %+v, %v", manifest, err)
+	}
+	letter := m.awaitRecords("dead_letters", 1)[0]
+	if string(letter.Value) != `{"trigger":` || !strings.HasPrefix(headers(letter)["error"], "reading a trigger: ") {
+		t.Errorf("dead letter %s: %v", letter.Value, headers(letter))
+	}
+
+	ask := func(body string) map[string]any {
+		t.Helper()
+		w := httptest.NewRecorder()
+		train[0].mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/train", strings.NewReader(body)))
+		var reply map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &reply); w.Code != http.StatusOK || err != nil {
+			t.Fatalf("POST /train %s: %d %s", body, w.Code, w.Body)
+		}
+		return reply
+	}
+	if reply := ask(""); reply["trigger"] != "http" || reply["version"] != nil {
+		t.Errorf("asked by HTTP with nothing new: %v", reply)
+	}
+	if reply := ask(`{"force":true}`); reply["version"] == nil {
+		t.Errorf("forced by HTTP: %v", reply)
+	}
+	train.stop()
+}
+
+// TestATrainingFollowsItsSchedule: every second, if anything is new.
+func TestATrainingFollowsItsSchedule(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.fillStore()
+	m.environment["RECSYS_RETRAIN"] = "1000000"
+	m.environment["RECSYS_TRAIN_SCHEDULE"] = "* * * * * *"
+	train := m.start("train")
+	a := m.announced(2)
+	train.stop()
+	if manifest, err := m.registry().Manifest(a.Version); err != nil || manifest.Trigger != "schedule" {
+		t.Errorf("%+v, %v", manifest, err)
 	}
 	m.expectNoDeadLetters()
 }

@@ -19,6 +19,7 @@ import (
 type running struct {
 	m      *machine
 	stream *service.Stream
+	mux    *endpoints
 	done   chan error
 	once   sync.Once
 }
@@ -42,7 +43,8 @@ func (m *machine) startOne(name string) *running {
 		value, ok := variables[name]
 		return value, ok
 	})
-	builder.SetHTTPMux(http.NewServeMux())
+	mux := &endpoints{}
+	builder.SetHTTPMux(mux)
 	builder.SetLogger(slog.New(slog.NewTextHandler(&m.log, nil)))
 	if err := builder.SetYAML(m.file("pipelines", name)); err != nil {
 		m.Fatalf("pipeline %s: %v", name, err)
@@ -54,10 +56,26 @@ func (m *machine) startOne(name string) *running {
 	if err != nil {
 		m.Fatalf("pipeline %s: %v", name, err)
 	}
-	r := &running{m: m, stream: stream, done: make(chan error, 1)}
+	r := &running{m: m, stream: stream, mux: mux, done: make(chan error, 1)}
 	go func() { r.done <- stream.Run(context.Background()) }()
 	m.Cleanup(r.stop)
 	return r
+}
+
+// endpoints are a stream's on HTTP. Benthos registers them again to take them away,
+// which http.ServeMux does not allow.
+type endpoints struct{ handlers sync.Map }
+
+func (e *endpoints) HandleFunc(path string, handler func(http.ResponseWriter, *http.Request)) {
+	e.handlers.Store(path, handler)
+}
+
+func (e *endpoints) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if handler, ok := e.handlers.Load(r.URL.Path); ok {
+		handler.(func(http.ResponseWriter, *http.Request))(w, r)
+		return
+	}
+	http.NotFound(w, r)
 }
 
 func (m *machine) file(folder, name string) string {

@@ -54,7 +54,9 @@ func openBroker(state, address string, maxBytes int64) (*broker.Broker, error) {
 	for _, name := range []string{topicEvents, topicRequests, topicPredictions, topicDeadLetters} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: partitions})
 	}
-	topics = append(topics, broker.Topic{Name: topicModels, Partitions: 1})
+	for _, name := range []string{topicModels, topicTrain} {
+		topics = append(topics, broker.Topic{Name: name, Partitions: 1})
+	}
 	b, err := broker.Open(broker.Config{
 		Dir: filepath.Join(state, "broker"), Address: address, Topics: topics, MaxBytes: maxBytes,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -71,5 +73,6 @@ const (
 	topicRequests    = "requests"
 	topicPredictions = "predictions"
 	topicModels      = "models"
+	topicTrain       = "train"
 	topicDeadLetters = "dead_letters"
 )
