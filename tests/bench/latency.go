@@ -31,14 +31,14 @@ func latencyTable(ctx context.Context, b *bench) (table, error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		return b.latency(ctx, s, p, "predictions", perSecond)
+		return b.latency(ctx, s, p, load{topic: "predictions", perSecond: perSecond, duration: b.duration})
 	}
 	raw := func(perSecond int) (p50, p99 float64, err error) {
 		p, err := b.startCopying(ctx, s)
 		if err != nil {
 			return 0, 0, err
 		}
-		return b.latency(ctx, s, p, "out", perSecond)
+		return b.latency(ctx, s, p, load{topic: "out", perSecond: perSecond, duration: b.duration})
 	}
 	if _, _, err := run(5000); err != nil { // a broker that has just started compiles itself for half a minute
 		return t, err
@@ -99,34 +99,53 @@ func (b *bench) startCopying(ctx context.Context, s *stage) (*process, error) {
 	return p, s.joined(ctx, "yardstick", 1)
 }
 
+// load is a steady stream of requests, and what else happens meanwhile.
+type load struct {
+	topic     string // where the replies are
+	perSecond int
+	duration  time.Duration // that counts, after latencyWarmUp
+
+	reply  func(value []byte)          // called with each reply, may be nil
+	during func(context.Context) error // begins when latencies count, may be nil
+}
+
 // arrivals are the latencies of requests, by their number.
 type arrivals struct {
+	reply  func(value []byte)
 	mu     sync.Mutex
 	sent   []time.Time
 	took   []time.Duration
 	missed int // not yet arrived
 }
 
-// latency returns p50 and p99 in milliseconds, and stops the process.
-func (b *bench) latency(ctx context.Context, s *stage, p *process, topic string, perSecond int) (p50, p99 float64, err error) {
+// latency returns p50 and p99 in milliseconds, and stops the process. It fails if a
+// reply does not come.
+func (b *bench) latency(ctx context.Context, s *stage, p *process, l load) (p50, p99 float64, err error) {
 	defer p.stop()
-	reader, err := kgo.NewClient(kgo.SeedBrokers(s.address()), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()))
+	reader, err := kgo.NewClient(kgo.SeedBrokers(s.address()), kgo.ConsumeTopics(l.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()))
 	if err != nil {
 		return 0, 0, err
 	}
 	defer reader.Close()
-	if err := s.positioned(ctx, reader, topic); err != nil {
+	if err := s.positioned(ctx, reader, l.topic); err != nil {
 		return 0, 0, err
 	}
 	run := strconv.FormatUint(rand.Uint64(), 36) + "-"
-	n := int(float64(perSecond) * (latencyWarmUp + b.duration).Seconds())
-	a := &arrivals{sent: make([]time.Time, n), missed: n}
-	done := make(chan error, 1)
+	n := int(float64(l.perSecond) * (latencyWarmUp + l.duration).Seconds())
+	a := &arrivals{sent: make([]time.Time, n), missed: n, reply: l.reply}
+	done, happened := make(chan error, 1), make(chan error, 1)
 	go func() { done <- a.read(ctx, reader, run) }()
-	if err := b.send(ctx, s, a, run, perSecond); err != nil {
+	go func() {
+		err := pause(ctx, latencyWarmUp)
+		if l.during != nil && err == nil {
+			err = l.during(ctx)
+		}
+		happened <- err
+	}()
+	if err := b.send(ctx, s, a, run, l.perSecond); err != nil {
 		return 0, 0, err
 	}
-	if err := errors.Join(<-done, p.check()); err != nil {
+	if err := errors.Join(<-done, <-happened, p.check()); err != nil {
 		return 0, 0, err
 	}
 	slices.Sort(a.took)
@@ -197,6 +216,9 @@ func (a *arrivals) read(ctx context.Context, reader *kgo.Client, run string) err
 				return
 			}
 			a.missed--
+			if a.reply != nil {
+				a.reply(r.Value)
+			}
 			if a.sent[i].Sub(a.sent[0]) >= latencyWarmUp {
 				a.took = append(a.took, now.Sub(a.sent[i]))
 			}

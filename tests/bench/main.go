@@ -47,6 +47,7 @@ var tables = []subject{
 	{"predict", "Kafka → als_predict → movie_enrich → Kafka", true, predictTable},
 	{"spark", "the same against the original's predictor", true, sparkTable},
 	{"latency", "from a request to its prediction", true, latencyTable},
+	{"swap", "models that change under traffic", true, swapTable},
 	{"scale", "two predicting processes against one", true, scaleTable},
 	{"cassandra", "Kafka → Cassandra, and the scan for training", true, cassandraTable},
 	{"elasticsearch", "Kafka → Elasticsearch", true, elasticsearchTable},
