@@ -35,8 +35,13 @@ type launch struct {
 // start runs the binary; the test ends it at last.
 func start(t testing.TB, l launch) *process {
 	t.Helper()
+	return startProgram(t, program, l)
+}
+
+func startProgram(t testing.TB, path string, l launch) *process {
+	t.Helper()
 	p := &process{t: t, started: time.Now()}
-	command := exec.Command(program, l.args...)
+	command := exec.Command(path, l.args...)
 	if command.Dir = l.dir; l.dir == "" {
 		command.Dir = t.TempDir()
 	}
