@@ -1,9 +1,7 @@
 package ratings
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -47,27 +45,22 @@ type Weights struct {
 //
 // Where events add nothing to the ratings, the second matrix is nil.
 func (l Log) Matrices(w Weights) (rated, chosen *Matrix, err error) {
-	choices := l.weighted(w)
-	if len(choices) == 0 && w.HalfLife == 0 {
-		rated, err = NewMatrix(l.Ratings)
-		return rated, nil, err
-	}
-	var ofRatings, ofChoices MatrixBuilder
-	if err := ofRatings.Add(l.Ratings); err != nil {
-		return nil, nil, err
-	}
-	if ofRatings.count == 0 {
+	if len(l.Ratings) == 0 {
 		return nil, nil, ErrNoRatings
 	}
-	if err := ofChoices.Add(l.strengths(choices, w)); err != nil {
+	all := events{ratings: l.Ratings, choices: l.weighted(w)}
+	known, err := all.ids()
+	if err != nil {
 		return nil, nil, err
 	}
-	ofRatings.know(&ofChoices)
-	ofChoices.know(&ofRatings)
-	if rated, err = ofRatings.Matrix(); err != nil {
+	if rated, err = (events{ratings: l.Ratings}).matrix(known); err != nil {
 		return nil, nil, err
 	}
-	chosen, err = ofChoices.Matrix()
+	if len(all.choices) == 0 && w.HalfLife == 0 {
+		return rated, nil, nil
+	}
+	all.weigh = all.strength(w)
+	chosen, err = all.matrix(known)
 	return rated, chosen, err
 }
 
@@ -82,46 +75,26 @@ func (l Log) weighted(w Weights) []Choice {
 	return choices
 }
 
-// strengths sums what the events of each pair weigh: a rating for each pair,
-// with the sum as its value.
-func (l Log) strengths(choices []Choice, w Weights) []Rating {
-	type event struct {
-		Choice // Kind is 0 of a rating
-		value  float64
-	}
-	events := make([]event, 0, len(l.Ratings)+len(choices))
+// strength returns what an event weighs, by its kind and its age against the newest.
+func (e events) strength(w Weights) func(kind ChoiceKind, value float32, time int64) float64 {
 	newest := int64(math.MinInt64)
-	for _, r := range l.Ratings {
-		events = append(events, event{Choice{r.User, r.Movie, 0, r.Time}, float64(r.Value)})
+	for _, r := range e.ratings {
 		newest = max(newest, r.Time)
 	}
-	for _, c := range choices {
-		value := w.View
-		if c.Kind == Tagged {
-			value = w.Tag
-		}
-		events = append(events, event{c, value})
+	for _, c := range e.choices {
 		newest = max(newest, c.Time)
 	}
-	slices.SortFunc(events, func(a, b event) int {
-		return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Movie, b.Movie), cmp.Compare(a.Kind, b.Kind),
-			cmp.Compare(a.Time, b.Time), cmp.Compare(a.value, b.value))
-	})
-	var sums []Rating
-	for k, e := range events {
-		if k == 0 || e.User != events[k-1].User || e.Movie != events[k-1].Movie {
-			sums = append(sums, Rating{User: e.User, Movie: e.Movie})
-		}
-		if k+1 < len(events) && e.Kind != Viewed {
-			if next := events[k+1]; next.User == e.User && next.Movie == e.Movie && next.Kind == e.Kind {
-				continue // a newer rating or tag counts instead
-			}
+	return func(kind ChoiceKind, value float32, time int64) float64 {
+		weight := float64(value)
+		switch kind {
+		case Tagged:
+			weight = w.Tag
+		case Viewed:
+			weight = w.View
 		}
 		if w.HalfLife > 0 {
-			age := float64(newest-e.Time) / float64(w.HalfLife.Milliseconds())
-			e.value *= math.Exp2(-age)
+			weight *= math.Exp2(-float64(newest-time) / float64(w.HalfLife.Milliseconds()))
 		}
-		sums[len(sums)-1].Value += float32(e.value)
+		return weight
 	}
-	return sums
 }

@@ -1,8 +1,10 @@
 package ratings_test
 
 import (
+	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,5 +70,16 @@ func TestRatingsAloneAreTheirOwnChoices(t *testing.T) {
 	}
 	if _, _, err := (ratings.Log{Choices: log.Choices}).Matrices(ratings.Weights{View: 1}); err != ratings.ErrNoRatings {
 		t.Errorf("without ratings: got %v, want %v", err, ratings.ErrNoRatings)
+	}
+}
+
+func TestChoicesThatAddUpToNoUsableNumberAreNamed(t *testing.T) {
+	log := ratings.Log{Ratings: []ratings.Rating{{User: 1, Movie: 10, Value: 2}}}
+	for range 200 {
+		log.Choices = append(log.Choices, ratings.Choice{User: 7, Movie: 9, Kind: ratings.Viewed})
+	}
+	_, _, err := log.Matrices(ratings.Weights{View: 1e4})
+	if !errors.Is(err, ratings.ErrBadRating) || !strings.Contains(err.Error(), "user 7 with movie 9") {
+		t.Errorf("got %v", err)
 	}
 }

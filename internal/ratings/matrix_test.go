@@ -72,6 +72,11 @@ func TestMatrixKeepsOneRatingAPair(t *testing.T) {
 			[]ratings.Rating{{User: 1, Movie: 1, Value: 5}},
 		},
 		{
+			"ids may be small, large and negative at once",
+			[]ratings.Rating{{User: 1 << 20, Movie: 0, Value: 1}, {User: 0, Movie: 1<<20 - 1, Value: 2}, {User: -1, Movie: 1 << 20, Value: 3}, {User: 1<<20 - 1, Movie: 3, Value: 4}, {User: 0, Movie: 2, Value: 5}},
+			[]ratings.Rating{{User: -1, Movie: 1 << 20, Value: 3}, {User: 0, Movie: 2, Value: 5}, {User: 0, Movie: 1<<20 - 1, Value: 2}, {User: 1<<20 - 1, Movie: 3, Value: 4}, {User: 1 << 20, Movie: 0, Value: 1}},
+		},
+		{
 			"ids may be as large as 64 bits",
 			[]ratings.Rating{{User: math.MaxInt64, Movie: math.MinInt64, Value: 2}},
 			[]ratings.Rating{{User: math.MaxInt64, Movie: math.MinInt64, Value: 2}},
@@ -91,7 +96,7 @@ func TestMatrixKeepsOneRatingAPair(t *testing.T) {
 }
 
 func TestMatrixIsTheSameForAnyOrder(t *testing.T) {
-	// More than one block of the builder, and every tenth pair twice.
+	// Every tenth pair twice.
 	all := recsystest.Ratings(300, 200, 0.5, 1)
 	for _, r := range all[:len(all)/10] {
 		r.Value, r.Time = 5.5-r.Value, r.Time+1-2*(r.Movie%2)
@@ -105,13 +110,7 @@ func TestMatrixIsTheSameForAnyOrder(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 3 {
 		random.Shuffle(len(all), func(a, b int) { all[a], all[b] = all[b], all[a] })
-		var builder ratings.MatrixBuilder
-		for part := range slices.Chunk(all, 777) {
-			if err := builder.Add(part); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got, err := builder.Matrix()
+		got, err := ratings.NewMatrix(all)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,28 +29,23 @@ func LongTailed(users, movies, count int, seed uint64) (*ratings.Matrix, error) 
 	}
 	movieVectors := vectors(random, movies)
 	seen := make([]int32, movies) // by whom last
-	var builder ratings.MatrixBuilder
-	var row []ratings.Rating
+	var all []ratings.Rating
 	const least = 20
 	for u := range users {
 		n := least + int(activity[u]/sum*float64(count-least*users))
 		n = min(n, movies/2)
 		vector := vectors(random, 1)[0]
-		row = row[:0]
-		for len(row) < n {
+		for from := len(all); len(all) < from+n; {
 			i := sort.SearchFloat64s(popularity, random.Float64()*total)
 			if i == movies || seen[i] == int32(u+1) {
 				continue
 			}
 			seen[i] = int32(u + 1)
-			row = append(row, ratings.Rating{
+			all = append(all, ratings.Rating{
 				User: int64(u + 1), Movie: int64(movieIDSteps * (i + 1)),
 				Value: stars(vector, movieVectors[i], 0.3*random.NormFloat64()), Time: firstTime,
 			})
 		}
-		if err := builder.Add(row); err != nil {
-			return nil, err
-		}
 	}
-	return builder.Matrix()
+	return ratings.NewMatrix(all)
 }
