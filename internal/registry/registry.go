@@ -3,10 +3,12 @@
 //	models/<version>/model.safetensors
 //	models/<version>/manifest.json      written last: its presence means complete
 //	promotions/00000042.json            the highest number is the state of all roles
+//	leases/train/0007.json              who trains; the highest number holds the lease
+//	leases/train/0007.beat              changes as long as the holder lives
 //
-// Nothing is ever changed once written. The only synchronisation is that a
-// promotion's file is created exclusively: of two promoters that race for a
-// number one wins, and the other sees what won and decides again.
+// Nothing is ever changed once written, beats aside. The only synchronisation is
+// that objects are created exclusively: of two promoters that race for a number one
+// wins, and the other sees what won and decides again.
 package registry
 
 import (
@@ -20,6 +22,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
@@ -29,11 +33,16 @@ import (
 
 // Errors of opening and reading.
 var (
-	ErrURL        = errors.New("unusable registry URL")     // scheme not supported, or no path
-	ErrNotFound   = errors.New("not found in the registry") // no such version or promotion
-	ErrDamaged    = errors.New("damaged in the registry")   // checksum or content does not fit its manifest
-	ErrNoChampion = errors.New("the registry has no champion yet")
+	ErrURL         = errors.New("unusable registry URL")     // scheme not supported, or no path
+	ErrNotFound    = errors.New("not found in the registry") // no such version or promotion
+	ErrDamaged     = errors.New("damaged in the registry")   // checksum or content does not fit its manifest
+	ErrNewerFormat = errors.New("this program is too old")   // what it reads has a format above FormatVersion
+	ErrNoChampion  = errors.New("the registry has no champion yet")
 )
+
+// FormatVersion is the format of manifests and promotions that this program writes,
+// and the highest that it reads.
+const FormatVersion = 1
 
 // Manifest describes a version. Programs of other versions read it too: fields are
 // added, never changed; a change that old programs must not overlook raises Format.
@@ -96,20 +105,27 @@ type Data struct {
 // use, also by several processes.
 type Registry struct {
 	url    string
-	bucket folder
+	bucket bucket
+	known  atomic.Int64 // highest promotion seen
+
+	mu    sync.Mutex
+	beats map[string]observation // the last one of each lease, by its name
 }
 
-// Open returns the registry at url: file:///absolute/path, file://relative/path
-// or a bare path. Nothing is read or created until it is used.
+// Open returns the registry at url: file:///absolute/path, file://relative/path, a
+// bare path, or s3://bucket/prefix with gocloud's parameters (region, endpoint,
+// use_path_style and so on) and the credentials of AWS's SDK. Nothing is read or
+// created there until it is used.
 func Open(url string) (*Registry, error) {
-	path, isFile := strings.CutPrefix(url, "file://")
-	if !isFile && strings.Contains(url, "://") {
-		return nil, fmt.Errorf("%w: %s: this version reads file:// only", ErrURL, url)
+	b, told, err := openBucket(context.Background(), url)
+	if err != nil {
+		return nil, err
 	}
-	if path == "" {
-		return nil, fmt.Errorf("%w: %q has no path; give file:///path/to/registry", ErrURL, url)
-	}
-	return &Registry{url: "file://" + path, bucket: folder(path)}, nil
+	return newRegistry(told, b), nil
+}
+
+func newRegistry(url string, b bucket) *Registry {
+	return &Registry{url: url, bucket: b, beats: map[string]observation{}}
 }
 
 // URL returns where the registry is.
@@ -131,8 +147,9 @@ func VersionName(at time.Time, sha256Hex string) string {
 	return at.UTC().Format("20060102-150405") + "-" + sha256Hex[:6]
 }
 
-// Publish stores a model as a complete version. It fills in the manifest's
-// SHA256, Bytes and, where empty, Version, and returns it.
+// Publish stores a model as a complete version. It fills in the manifest's Format,
+// SHA256, Bytes and, where empty, Version, and returns it. A version of this name
+// that has the same model is returned as it is; one with another gives ErrExists.
 func (r *Registry) Publish(ctx context.Context, m *model.Model, manifest Manifest) (Manifest, error) {
 	var file bytes.Buffer
 	if _, err := m.WriteTo(&file); err != nil {
@@ -144,23 +161,8 @@ func (r *Registry) Publish(ctx context.Context, m *model.Model, manifest Manifes
 	if manifest.Version == "" {
 		manifest.Version = VersionName(manifest.CreatedAt, manifest.SHA256)
 	}
-	if err := checkVersion(manifest.Version); err != nil {
-		return manifest, err
-	}
-	text, err := json.MarshalIndent(manifest, "", "  ")
-	if err != nil {
-		return manifest, fmt.Errorf("writing the manifest of %s: %w", manifest.Version, err)
-	}
-	if err := ctx.Err(); err != nil {
-		return manifest, err
-	}
-	if err := r.bucket.write(modelKey(manifest.Version), file.Bytes()); err != nil {
-		return manifest, fmt.Errorf("publishing version %s: %w", manifest.Version, err)
-	}
-	if _, err := r.bucket.create(manifestKey(manifest.Version), append(text, '\n')); err != nil {
-		return manifest, fmt.Errorf("publishing version %s: %w", manifest.Version, err)
-	}
-	return manifest, nil
+	published, _, err := r.publish(ctx, file.Bytes(), manifest)
+	return published, err
 }
 
 func modelKey(version string) string    { return "models/" + version + "/model.safetensors" }
@@ -168,16 +170,21 @@ func manifestKey(version string) string { return "models/" + version + "/manifes
 
 // Manifest returns the manifest of a version.
 func (r *Registry) Manifest(version string) (Manifest, error) {
+	return r.manifest(context.Background(), version)
+}
+
+func (r *Registry) manifest(ctx context.Context, version string) (Manifest, error) {
 	var manifest Manifest
 	if err := checkVersion(version); err != nil {
 		return manifest, err
 	}
-	err := r.readJSON(manifestKey(version), &manifest)
+	err := r.readJSON(ctx, manifestKey(version), &manifest)
 	if err != nil {
 		return manifest, fmt.Errorf("reading version %s: %w", version, err)
 	}
 	if manifest.Version != version {
-		return manifest, fmt.Errorf("reading version %s: %w: its manifest names version %q", version, ErrDamaged, manifest.Version)
+		return manifest, fmt.Errorf("reading version %s: %w: %s names version %q; move it to where it belongs, or import the version again",
+			version, ErrDamaged, r.bucket.where(manifestKey(version)), manifest.Version)
 	}
 	return manifest, nil
 }
@@ -185,37 +192,64 @@ func (r *Registry) Manifest(version string) (Manifest, error) {
 // Model reads the model of a version, after comparing its checksum with the
 // manifest's.
 func (r *Registry) Model(version string) (*model.Model, Manifest, error) {
-	manifest, err := r.Manifest(version)
+	return r.model(context.Background(), version)
+}
+
+func (r *Registry) model(ctx context.Context, version string) (*model.Model, Manifest, error) {
+	manifest, err := r.manifest(ctx, version)
 	if err != nil {
 		return nil, manifest, err
 	}
-	data, err := r.bucket.read(modelKey(version))
+	data, err := r.modelFile(ctx, manifest)
 	if err != nil {
-		return nil, manifest, fmt.Errorf("reading version %s: %w", version, err)
-	}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != manifest.SHA256 {
-		return nil, manifest, fmt.Errorf("reading version %s: %w: %s has sha256 %x, its manifest says %s; publish the version again or promote another",
-			version, ErrDamaged, r.bucket.path(modelKey(version)), sum, manifest.SHA256)
+		return nil, manifest, err
 	}
 	m, err := model.Decode(data)
 	if err != nil {
-		return nil, manifest, fmt.Errorf("reading version %s: %s: %w", version, r.bucket.path(modelKey(version)), err)
+		return nil, manifest, fmt.Errorf("reading version %s: %s: %w", version, r.bucket.where(modelKey(version)), err)
 	}
 	return m, manifest, nil
 }
 
+// modelFile reads the file of a model, and compares its checksum.
+func (r *Registry) modelFile(ctx context.Context, manifest Manifest) ([]byte, error) {
+	key := modelKey(manifest.Version)
+	data, err := r.bucket.read(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("reading version %s: %w, though its manifest is there; %s", manifest.Version, err, mendModel)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading version %s: %w", manifest.Version, err)
+	}
+	sum := sha256.Sum256(data)
+	if hex.EncodeToString(sum[:]) == manifest.SHA256 {
+		return data, nil
+	}
+	length := ""
+	if int64(len(data)) != manifest.Bytes {
+		length = fmt.Sprintf("%d bytes where its manifest says %d, and ", len(data), manifest.Bytes)
+	}
+	return nil, fmt.Errorf("reading version %s: %w: %s has %ssha256 %x, its manifest says %s; %s",
+		manifest.Version, ErrDamaged, r.bucket.where(key), length, sum, manifest.SHA256, mendModel)
+}
+
+// mendModel is what a person can do about a model that cannot be read.
+const mendModel = "put the file back, import the version from an export, or promote another"
+
 // List returns the manifests of all complete versions, oldest first. Versions
 // whose manifest cannot be read are in the error, which then comes beside the
 // others.
-func (r *Registry) List() ([]Manifest, error) {
-	names, err := r.bucket.list("models")
+func (r *Registry) List() ([]Manifest, error) { return r.manifests(context.Background()) }
+
+func (r *Registry) manifests(ctx context.Context) ([]Manifest, error) {
+	names, err := r.bucket.list(ctx, "models", "")
 	if err != nil {
 		return nil, fmt.Errorf("listing the versions of %s: %w", r.url, err)
 	}
 	var manifests []Manifest
 	var problems []error
 	for _, name := range names {
-		manifest, err := r.Manifest(name)
+		manifest, err := r.manifest(ctx, name)
 		switch {
 		case errors.Is(err, ErrNotFound): // not complete
 		case err != nil:
@@ -228,13 +262,31 @@ func (r *Registry) List() ([]Manifest, error) {
 	return manifests, errors.Join(problems...)
 }
 
-func (r *Registry) readJSON(key string, into any) error {
-	data, err := r.bucket.read(key)
+func (r *Registry) readJSON(ctx context.Context, key string, into any) error {
+	data, err := r.bucket.read(ctx, key)
 	if err != nil {
 		return err
 	}
+	return decode(data, r.bucket.where(key), into)
+}
+
+// decode reads JSON whose format this program knows.
+func decode(data []byte, where string, into any) error {
+	// The format first: in a newer one other fields may have other types.
+	var written struct {
+		Format int    `json:"format"`
+		Tool   string `json:"tool"`
+	}
+	if err := json.Unmarshal(data, &written); err == nil && written.Format > FormatVersion {
+		by := ""
+		if written.Tool != "" {
+			by = " by " + written.Tool
+		}
+		return fmt.Errorf("%w: %s was written%s in format %d, and this recsys-benthos reads formats up to %d: update this one, or use what was written by its own version",
+			ErrNewerFormat, where, by, written.Format, FormatVersion)
+	}
 	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrDamaged, r.bucket.path(key), err)
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, where, err)
 	}
 	return nil
 }

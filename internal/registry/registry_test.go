@@ -47,10 +47,18 @@ func promote(t *testing.T, r *Registry, version string) Promotion {
 	return p
 }
 
-func TestOnlyFoldersCanBeOpened(t *testing.T) {
-	for url, ok := range map[string]bool{"file:///a/b": true, "file://./a": true, "a/b": true, "s3://bucket": false, "": false, "file://": false} {
-		if _, err := Open(url); (err == nil) != ok || err != nil && !errors.Is(err, ErrURL) {
+func TestFoldersAndS3CanBeOpened(t *testing.T) {
+	for url, ok := range map[string]bool{
+		"file:///a/b": true, "file://./a": true, "a/b": true, "s3://bucket/folder?region=eu-central-1&use_path_style=true": true,
+		"": false, "file://": false, "gs://bucket": false, "s3://": false, "s3:///folder": false, "s3://bucket?nonsense=1": false,
+		"s3://AKIAEXAMPLE:secret@bucket": false, "ftp://me:secret@host/x": false,
+	} {
+		_, err := Open(url)
+		if (err == nil) != ok || err != nil && !errors.Is(err, ErrURL) {
 			t.Errorf("%q: %v", url, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: the error tells the secret: %v", url, err)
 		}
 	}
 }
@@ -84,7 +92,7 @@ func TestVersionsAreListedOldestFirstAndReadBack(t *testing.T) {
 func TestAVersionWithoutManifestIsNotThere(t *testing.T) {
 	r := open(t)
 	v := publish(t, r, 3)
-	if err := os.Remove(r.bucket.path(manifestKey(v.Version))); err != nil {
+	if err := os.Remove(r.bucket.where(manifestKey(v.Version))); err != nil {
 		t.Fatal(err)
 	}
 	if list, err := r.List(); err != nil || len(list) != 0 {
@@ -98,7 +106,7 @@ func TestAVersionWithoutManifestIsNotThere(t *testing.T) {
 func TestADamagedModelIsNamedWithItsFile(t *testing.T) {
 	r := open(t)
 	v := publish(t, r, 3)
-	path := r.bucket.path(modelKey(v.Version))
+	path := r.bucket.where(modelKey(v.Version))
 	if err := os.WriteFile(path, []byte("broken"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -120,16 +128,18 @@ func TestVersionNamesCannotLeaveTheFolder(t *testing.T) {
 func TestOfManyPromotersEachGetsANumberOfItsOwn(t *testing.T) {
 	r := open(t)
 	const promoters, each = 8, 5
-	versions := []string{}
+	versions := [promoters][each]string{}
 	for k := range promoters {
-		versions = append(versions, publish(t, r, float32(k+1)/4).Version)
+		for i := range each {
+			versions[k][i] = publish(t, r, 1+float32(k*each+i)/16).Version
+		}
 	}
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	winners := map[int64]string{}
-	for _, version := range versions {
+	for _, own := range versions {
 		wait.Go(func() {
-			for range each {
+			for _, version := range own {
 				seen := "unasked"
 				p, ok, _, err := r.Promote(t.Context(), version, time.Now(), func(champion string) (bool, string, error) {
 					seen = champion
@@ -196,7 +206,7 @@ func TestABadVersionLeavesTheOldOneServingAndBothAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad := publish(t, r, 4)
-	path := r.bucket.path(modelKey(bad.Version))
+	path := r.bucket.where(modelKey(bad.Version))
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +240,7 @@ func TestWithABrokenChampionAtStartAnOlderOneServes(t *testing.T) {
 	good, bad := publish(t, r, 3), publish(t, r, 4)
 	promote(t, r, good.Version)
 	promote(t, r, bad.Version)
-	if err := os.Truncate(r.bucket.path(modelKey(bad.Version)), 5); err != nil {
+	if err := os.Truncate(r.bucket.where(modelKey(bad.Version)), 5); err != nil {
 		t.Fatal(err)
 	}
 	f := follower(r)
@@ -287,8 +297,9 @@ func TestAnAnnouncementAheadOfTheLogDoesNotOutliveTheNextPromotion(t *testing.T)
 	if err := f.Poll(); err != nil || f.Live.Current().Name != two.Version {
 		t.Fatalf("believed until the log has news: %v", err)
 	}
-	promote(t, r, one.Version)
-	if err := f.Poll(); err != nil || f.Live.Current().Name != one.Version || f.Live.Current().Sequence != 2 {
+	three := publish(t, r, 2)
+	promote(t, r, three.Version)
+	if err := f.Poll(); err != nil || f.Live.Current().Name != three.Version || f.Live.Current().Sequence != 2 {
 		t.Errorf("promotion 2 was made since, %+v serves (%v)", f.Live.Current(), err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -80,7 +81,21 @@ func writeRegistryFixture(t *testing.T, folder string) {
 	if err != nil || !ok {
 		t.Fatalf("promoted %v: %s, %v", ok, reason, err)
 	}
+	fixNonce(t, filepath.Join(folder, "promotions", "00000001.json"))
 	damage(t, folder, damagedVersion)
+}
+
+// fixNonce replaces a promotion's nonce, which is another one each time.
+func fixNonce(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = regexp.MustCompile(`"nonce": "\w+"`).ReplaceAll(text, []byte(`"nonce": "FIXTURE"`))
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // damage changes the last byte of a version's model file.
