@@ -3,6 +3,7 @@ package message
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -10,10 +11,10 @@ import (
 // It travels on the compacted topic models with the role as key; the highest
 // Sequence wins.
 type Announcement struct {
-	Role       string    `json:"role"` // "champion" or "challenger:<name>"
-	Version    string    `json:"version"`
-	URI        string    `json:"uri"`    // registry it is in
-	SHA256     string    `json:"sha256"` // of model.safetensors, hexadecimal
+	Role       string    `json:"role"`    // "champion" or "challenger:<name>"
+	Version    string    `json:"version"` // "" says that a challenger has its role no more
+	URI        string    `json:"uri"`     // registry it is in
+	SHA256     string    `json:"sha256"`  // of model.safetensors, hexadecimal
 	Sequence   int64     `json:"sequence"`
 	PromotedAt time.Time `json:"promoted_at"`
 	Metrics    Metrics   `json:"metrics"`
@@ -49,7 +50,7 @@ func (a *Announcement) validate() error {
 	switch {
 	case a.Role == "":
 		return fmt.Errorf(`field "role" is missing; give "champion"`)
-	case a.Version == "":
+	case a.Version == "" && !strings.HasPrefix(a.Role, "challenger:"):
 		return fmt.Errorf(`field "version" is missing`)
 	case a.Sequence < 1:
 		return fmt.Errorf(`field "sequence": %d is not a promotion's number; they start at 1`, a.Sequence)

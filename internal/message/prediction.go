@@ -10,14 +10,24 @@ type Prediction struct {
 	Movie        int64
 	Value        float32 // the predicted rating, in stars
 	ModelVersion string
-	RequestedAt  int64 // Unix milliseconds; Kafka's time of the request
-	PredictedAt  int64 // Unix milliseconds
-	ColdUser     bool  // the user is not known to the model
-	ColdMovie    bool  // the movie is not known to the model
+	Role         string // in which the version served the user, "" being the champion's
+	RequestedAt  int64  // Unix milliseconds; Kafka's time of the request
+	PredictedAt  int64  // Unix milliseconds
+	ColdUser     bool   // the user is not known to the model
+	ColdMovie    bool   // the movie is not known to the model
 	Actual       float32
 	HasActual    bool
-	Late         bool   // the model was trained on ratings as new as Actual, perhaps on this one
-	Extra        []byte // unknown fields of the request, as Request.Extra
+	Late         bool     // the model was trained on ratings as new as Actual, perhaps on this one
+	Shadows      []Shadow // what other versions predicted, for comparison with Actual
+	Extra        []byte   // unknown fields of the request, as Request.Extra
+}
+
+// Shadow is what a version predicted that did not serve the user.
+type Shadow struct {
+	ModelVersion string
+	Role         string  // "" being the champion's
+	Value        float32 // the predicted rating, in stars
+	Late         bool    // as of Prediction
 }
 
 // AppendJSON appends the prediction without title and genres, which enrichment
@@ -33,6 +43,10 @@ func (p *Prediction) AppendJSON(dst []byte) []byte {
 	dst = strconv.AppendFloat(dst, float64(p.Value), 'f', -1, 32)
 	dst = append(dst, `,"model_version":`...)
 	dst = AppendString(dst, p.ModelVersion)
+	if p.Role != "" {
+		dst = append(dst, `,"role":`...)
+		dst = AppendString(dst, p.Role)
+	}
 	dst = append(dst, `,"requested_at":`...)
 	dst = appendTime(dst, p.RequestedAt)
 	dst = append(dst, `,"predicted_at":`...)
@@ -55,6 +69,31 @@ func (p *Prediction) AppendJSON(dst []byte) []byte {
 			dst = append(dst, `,"late":true`...)
 		}
 	}
+	if len(p.Shadows) > 0 {
+		dst = append(dst, `,"shadows":[`...)
+		for i := range p.Shadows {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = p.Shadows[i].appendJSON(dst)
+		}
+		dst = append(dst, ']')
+	}
 	dst = append(dst, p.Extra...)
+	return append(dst, '}')
+}
+
+func (s *Shadow) appendJSON(dst []byte) []byte {
+	dst = append(dst, `{"model_version":`...)
+	dst = AppendString(dst, s.ModelVersion)
+	if s.Role != "" {
+		dst = append(dst, `,"role":`...)
+		dst = AppendString(dst, s.Role)
+	}
+	dst = append(dst, `,"prediction":`...)
+	dst = strconv.AppendFloat(dst, float64(s.Value), 'f', -1, 32)
+	if s.Late {
+		dst = append(dst, `,"late":true`...)
+	}
 	return append(dst, '}')
 }

@@ -71,6 +71,25 @@ func TestPredictionsAreWrittenInTheContractsForm(t *testing.T) {
 	if got := string(p.AppendJSON(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	p.Role, p.Late = "challenger:x", false
+	p.Shadows = []Shadow{{ModelVersion: "v0", Value: 3}, {ModelVersion: "v2", Role: "challenger:y", Value: 4.5, Late: true}}
+	want = `{"request_id":"a\"b","user_id":1,"movie_id":2,"prediction":3.25,"model_version":"v1","role":"challenger:x","requested_at":"1970-01-01T00:00:01.000Z",` +
+		`"predicted_at":"1970-01-01T00:00:02.000Z","cold":["movie"],"actual":4.5,` +
+		`"shadows":[{"model_version":"v0","prediction":3},{"model_version":"v2","role":"challenger:y","prediction":4.5,"late":true}],"x":1}`
+	buffer := make([]byte, 0, 1024)
+	if got := string(p.AppendJSON(buffer)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if n := testing.AllocsPerRun(100, func() { p.AppendJSON(buffer) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestARequestCannotSayWhatTheReplyHasToSay(t *testing.T) {
+	r, err := DecodeRequest("test", MovieLensScale, []byte(`{"user_id":1,"movie_id":2,"role":"champion","shadows":[{"prediction":5}],"x":1}`))
+	if err != nil || string(r.Extra) != `,"x":1` {
+		t.Errorf("passes %s through, %v", r.Extra, err)
+	}
 }
 
 func TestAnnouncementsMustNameRoleVersionAndSequence(t *testing.T) {
@@ -79,6 +98,7 @@ func TestAnnouncementsMustNameRoleVersionAndSequence(t *testing.T) {
 		`{"version":"v","sequence":1}`:      `field "role" is missing`,
 		`{"role":"champion","sequence":1}`:  `field "version" is missing`,
 		`{"role":"champion","version":"v"}`: `field "sequence": 0`,
+		`{"role":"challenger:x"}`:           `field "sequence": 0`,
 		`{"role":"champion","version":"v","sequence":"1"}`: "cannot unmarshal string",
 	}
 	for in, reason := range tests {
@@ -89,6 +109,9 @@ func TestAnnouncementsMustNameRoleVersionAndSequence(t *testing.T) {
 	got, err := DecodeAnnouncement("model_load", []byte(`{"role":"champion","version":"v","sequence":2,"extra":[1]}`))
 	if err != nil || got.Version != "v" || got.Sequence != 2 {
 		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := DecodeAnnouncement("model_load", []byte(`{"role":"challenger:x","version":"","sequence":3}`)); err != nil {
+		t.Errorf("a challenger that was withdrawn: %v", err)
 	}
 }
 

@@ -2,24 +2,92 @@ package model
 
 import (
 	"context"
-	"sync"
+	"slices"
+	"strings"
 	"sync/atomic"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
 )
 
-// Version is a model in its role: what a Live model serves.
+// Version is a version of the registry with its model.
 type Version struct {
-	Model    *Model
-	Name     string // the version's name in the registry
-	Sequence int64  // number of the promotion that made it the champion
-	Until    int64  // newest event time it was trained on, Unix milliseconds
+	Model *Model
+	Name  string // the version's name in the registry
+	Until int64  // newest event time it was trained on, Unix milliseconds
 }
 
-// Live is the model that predicts now. It is swapped while traffic flows: a
-// batch takes Current once and uses that to its end, so that each reply comes
-// from exactly one version. Safe for concurrent use.
+// Challenger is a version that is compared with the champion: it predicts for its
+// share of the users, and in shadow for all others.
+type Challenger struct {
+	*Version
+	Role  string  // "challenger:" and the experiment's name
+	Share float64 // of the users that it serves, 0 to 1
+
+	at int // its version's place in LineUp.versions
+}
+
+// LineUp is all versions that predict at one moment. It never changes.
+type LineUp struct {
+	Sequence    int64 // number of the promotion whose roles these are
+	Champion    *Version
+	Challengers []Challenger // in the order of their roles
+
+	versions    []*Version // each once, the champion first
+	roles       []string   // of versions, the champion's being ""
+	experiments []experiment.Experiment
+	places      []int // in Challengers, of experiments
+}
+
+const challengerPrefix = "challenger:"
+
+// NewLineUp returns the line-up of a promotion. It takes challengers over.
+func NewLineUp(sequence int64, champion *Version, challengers []Challenger) *LineUp {
+	slices.SortFunc(challengers, func(a, b Challenger) int { return strings.Compare(a.Role, b.Role) })
+	l := &LineUp{Sequence: sequence, Champion: champion, Challengers: challengers, versions: []*Version{champion}, roles: []string{""}}
+	for i := range challengers {
+		c := &challengers[i]
+		c.at = slices.IndexFunc(l.versions, func(v *Version) bool { return v.Name == c.Name })
+		if c.at < 0 {
+			c.at = len(l.versions)
+			l.versions, l.roles = append(l.versions, c.Version), append(l.roles, c.Role)
+		}
+		if c.Share > 0 {
+			l.experiments = append(l.experiments, experiment.New(strings.TrimPrefix(c.Role, challengerPrefix), c.Share))
+			l.places = append(l.places, i)
+		}
+	}
+	return l
+}
+
+// Equal reports whether two line-ups have the same versions in the same roles
+// since the same promotion.
+func (l *LineUp) Equal(other *LineUp) bool {
+	return l.Sequence == other.Sequence && l.Champion == other.Champion && slices.Equal(l.Challengers, other.Challengers)
+}
+
+// Versions returns every version once, the champion first; it must not be changed.
+func (l *LineUp) Versions() []*Version { return l.versions }
+
+// Role returns the first role of the version at a place in Versions, "" of the
+// champion.
+func (l *LineUp) Role(at int) string { return l.roles[at] }
+
+// Serving returns the place in Versions of the version that serves a user, and
+// the role in which it does, "" being the champion's: the first challenger, by
+// role, whose experiment the user is in, or the champion.
+func (l *LineUp) Serving(user int64) (at int, role string) {
+	if i := experiment.Assign(user, l.experiments); i >= 0 {
+		c := &l.Challengers[l.places[i]]
+		return c.at, c.Role
+	}
+	return 0, ""
+}
+
+// Live is the line-up that predicts now. It is swapped while traffic flows: a
+// batch takes it once and uses that to its end, so that each reply comes from
+// exactly one version. Safe for concurrent use.
 type Live struct {
-	current atomic.Pointer[Version]
-	mu      sync.Mutex    // guards Swap
+	current atomic.Pointer[LineUp]
 	first   chan struct{} // closed at the first Swap
 
 	// Users are the users' current biases; they outlive a swap.
@@ -29,14 +97,22 @@ type Live struct {
 // NewLive returns a Live without a model.
 func NewLive() *Live { return &Live{first: make(chan struct{}), Users: NewUsers()} }
 
-// Current returns the version that serves, or nil before the first one.
-func (l *Live) Current() *Version { return l.current.Load() }
+// LineUp returns the line-up that predicts, or nil before the first one.
+func (l *Live) LineUp() *LineUp { return l.current.Load() }
 
-// Wait returns the version that serves, and waits for the first one if there is
-// none yet. It fails only when ctx ends.
-func (l *Live) Wait(ctx context.Context) (*Version, error) {
-	if v := l.current.Load(); v != nil {
-		return v, nil
+// Current returns the champion that serves, or nil before the first one.
+func (l *Live) Current() *Version {
+	if lineUp := l.current.Load(); lineUp != nil {
+		return lineUp.Champion
+	}
+	return nil
+}
+
+// Wait returns the line-up that predicts, and waits for the first one if there
+// is none yet. It fails only when ctx ends.
+func (l *Live) Wait(ctx context.Context) (*LineUp, error) {
+	if lineUp := l.current.Load(); lineUp != nil {
+		return lineUp, nil
 	}
 	select {
 	case <-l.first:
@@ -46,28 +122,9 @@ func (l *Live) Wait(ctx context.Context) (*Version, error) {
 	}
 }
 
-// Swap makes v serve, unless a version with the same or a higher sequence
-// already does, and reports whether it did.
-func (l *Live) Swap(v *Version) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	old := l.current.Load()
-	if old != nil && old.Sequence >= v.Sequence {
-		return false
-	}
-	l.store(v)
-	return true
-}
-
-// Replace makes v serve, whatever does now.
-func (l *Live) Replace(v *Version) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.store(v)
-}
-
-func (l *Live) store(v *Version) {
-	if l.current.Swap(v) == nil {
+// Swap makes a line-up predict, whatever does now.
+func (l *Live) Swap(next *LineUp) {
+	if l.current.Swap(next) == nil {
 		close(l.first)
 	}
 }

@@ -313,25 +313,27 @@ func TestPredictingAndLearningInOneStepIsTheSame(t *testing.T) {
 	}
 }
 
-func TestTheHighestSequenceServes(t *testing.T) {
+func TestRequestsWaitForTheFirstLineUp(t *testing.T) {
 	live := NewLive()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := live.Wait(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := live.Wait(ctx); !errors.Is(err, context.Canceled) || live.Current() != nil {
 		t.Fatalf("waiting without a model: %v", err)
 	}
-	m := mustNew(t, small())
+	version := &Version{Model: mustNew(t, small())}
 	var wait sync.WaitGroup
-	wait.Go(func() {
-		if v, err := live.Wait(t.Context()); err != nil || v == nil {
-			t.Errorf("got %v, %v", v, err)
-		}
-	})
-	for _, sequence := range []int64{2, 5, 3, 5, 4} {
-		wait.Go(func() { live.Swap(&Version{Model: m, Sequence: sequence}) })
+	for range 3 {
+		wait.Go(func() {
+			if l, err := live.Wait(t.Context()); err != nil || l.Champion != version {
+				t.Errorf("got %v, %v", l, err)
+			}
+		})
+	}
+	for sequence := range int64(5) {
+		live.Swap(NewLineUp(sequence+1, version, nil))
 	}
 	wait.Wait()
-	if got := live.Current().Sequence; got != 5 {
+	if got := live.LineUp().Sequence; got != 5 || live.Current() != version {
 		t.Errorf("promotion %d serves, want 5", got)
 	}
 }
@@ -358,5 +360,21 @@ func BenchmarkPredictAndLearn(b *testing.B) {
 	for b.Loop() {
 		n++
 		users.PredictAndLearn(m, ratings.Rating{User: 4, Movie: n*7%1000*20 + 5, Value: 3, Time: n})
+	}
+}
+
+// TestAFileThatIsNotAlignedIsReadTheSame: files of others need not be.
+func TestAFileThatIsNotAlignedIsReadTheSame(t *testing.T) {
+	f := random(30, 50, 7, 1)
+	var file bytes.Buffer
+	if _, err := mustNew(t, f).WriteTo(&file); err != nil {
+		t.Fatal(err)
+	}
+	for shift := range 8 {
+		data := append(make([]byte, shift), file.Bytes()...)
+		m, err := Decode(data[shift:])
+		if err != nil || !reflect.DeepEqual(m.Factors(), f) {
+			t.Errorf("shifted by %d bytes: %v", shift, err)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"unsafe"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
 )
@@ -118,8 +119,10 @@ func (m *Model) WriteTo(w io.Writer) (int64, error) {
 
 func formatFloat(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 
-// Decode reads a model that WriteTo wrote. Every error about the content wraps
-// ErrFormat and names the tensor.
+// Decode reads a model that WriteTo wrote. The model keeps data, which must not
+// change any more: its tensors are parts of it, as a second copy of each would
+// count when a model is loaded beside the one that serves. Every error about the
+// content wraps ErrFormat and names the tensor.
 func Decode(data []byte) (*Model, error) {
 	m, err := decode(data)
 	if err != nil {
@@ -293,11 +296,27 @@ func readTensor[T int64 | int32 | float32](f *tensorFile, name, dtype string, ge
 		return nil
 	}
 	data := f.body[from:to]
+	if values, ok := alias[T](data); ok {
+		return values
+	}
 	values := make([]T, 0, (to-from)/width)
 	for chunk := range slices.Chunk(data, int(width)) {
 		values = append(values, get(chunk))
 	}
 	return values
+}
+
+// alias returns little-endian data as the numbers that it holds, without copying.
+// It cannot where numbers are stored otherwise, or data is not aligned as they
+// have to be, as in a file that others wrote.
+func alias[T int64 | int32 | float32](data []byte) ([]T, bool) {
+	var zero T
+	start := unsafe.Pointer(unsafe.SliceData(data))
+	if len(data) == 0 || binary.NativeEndian.Uint16([]byte{1, 0}) != 1 || uintptr(start)%unsafe.Alignof(zero) != 0 {
+		return nil, false
+	}
+	n := len(data) / int(unsafe.Sizeof(zero))
+	return unsafe.Slice((*T)(start), n), true
 }
 
 // shapeFits reports whether a tensor of this shape has count elements.

@@ -21,6 +21,9 @@ import (
 // b_u. A user whom the model does not know
 // has x_u = 0, so that a first rating already moves the second prediction.
 //
+// The sums of a few models are kept for every user, so that a champion and its
+// challengers all predict in a time that does not grow with the user's history.
+//
 // It is safe for concurrent use.
 type Users struct {
 	shards [64]userShard
@@ -33,11 +36,25 @@ type userShard struct {
 }
 
 type userState struct {
-	movies []int64 // rated ones, ascending; apart, because they are searched
-	rated  []rated // what each got
-	model  uint64  // number of the model that sum is of; 0: not yet summed
-	sum    residual
+	movies []int64    // rated ones, ascending; apart, because they are searched
+	rated  []rated    // what each got
+	newest modelSum   // of the model that asked last
+	others *modelSums // of those that asked before; nil while there is one model
 }
+
+// modelSum is the sum of a user's residuals under the model with a number, which
+// is 0 if nothing is summed.
+type modelSum struct {
+	model uint64
+	sum   residual
+}
+
+// modelSums are sums of other models, those that asked later first.
+type modelSums [keptSums - 1]modelSum
+
+// keptSums is how many models may take turns at no cost. A line-up of more is
+// right all the same: the sum that was not asked for the longest is made again.
+const keptSums = 4
 
 // residual is r − μ − b_i − x_u·y_i, or a sum of such, in 2^-32 stars. Whole
 // numbers make a sum that was kept up rating by rating the same, bit by bit, as
@@ -83,7 +100,7 @@ func (u *Users) Learn(r ratings.Rating) {
 	state := shard.state(r.User)
 	at, known := slices.BinarySearch(state.movies, r.Movie)
 	if state.learn(r, at, known) {
-		state.model = 0
+		state.newest, state.others = modelSum{}, nil
 	}
 }
 
@@ -150,22 +167,74 @@ func (u *Users) PredictAndLearn(m *Model, r ratings.Rating) Prediction {
 		before = residualOf(state.rated[at].value, fixed)
 	}
 	if state.learn(r, at, known) {
-		state.sum += residualOf(r.Value, fixed) - before
+		state.newest.sum += residualOf(r.Value, fixed) - before
+		state.others = nil // of what other models think of the rating nothing is known here
 	}
 	return predicted
 }
 
-// predict predicts the pair of rows row and i, whose fixed part is given and
-// whose place in the history is at.
-func (s *userState) predict(m *Model, row, i int, fixed float64, at int, known bool) Prediction {
-	if s.model != m.number {
-		s.sum = 0
-		for at, movie := range s.movies {
-			s.sum += residualOf(s.rated[at].value, m.fixed(row, m.row(m.movies, movie)))
+// PredictEach predicts the rating's pair by each version, into predicted, which
+// has a place for each, and then learns the rating if learn is true: no version
+// knows it before all have predicted.
+func (u *Users) PredictEach(versions []*Version, r ratings.Rating, learn bool, predicted []Prediction) {
+	shard := u.shard(r.User)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	state := shard.users[r.User]
+	if state == nil {
+		for k, v := range versions {
+			predicted[k] = v.Model.Predict(r.User, r.Movie)
 		}
-		s.model = m.number
+		if learn {
+			shard.state(r.User).learn(r, 0, false)
+		}
+		return
 	}
-	sum, n := s.sum, len(s.movies)
+	at, known := slices.BinarySearch(state.movies, r.Movie)
+	var before float32
+	if known {
+		before = state.rated[at].value
+	}
+	var kept [keptSums]modelSum // as they are once the rating is learned
+	n := 0
+	for k, v := range versions {
+		m := v.Model
+		row, i := m.row(m.users, r.User), m.row(m.movies, r.Movie)
+		fixed := m.fixed(row, i)
+		predicted[k] = state.predict(m, row, i, fixed, at, known)
+		if n < len(kept) {
+			kept[n] = modelSum{m.number, state.newest.sum + residualOf(r.Value, fixed)}
+			if known {
+				kept[n].sum -= residualOf(before, fixed)
+			}
+			n++
+		}
+	}
+	if learn && state.learn(r, at, known) {
+		state.keep(kept)
+	}
+}
+
+// keep replaces all sums.
+func (s *userState) keep(sums [keptSums]modelSum) {
+	s.newest = sums[0]
+	if sums[1].model == 0 {
+		s.others = nil
+		return
+	}
+	if s.others == nil {
+		s.others = &modelSums{}
+	}
+	copy(s.others[:], sums[1:])
+}
+
+// predict predicts the pair of rows row and i, whose fixed part is given and
+// whose place in the history is at. The sum of m is then the newest.
+func (s *userState) predict(m *Model, row, i int, fixed float64, at int, known bool) Prediction {
+	if s.newest.model != m.number {
+		s.take(m, row)
+	}
+	sum, n := s.newest.sum, len(s.movies)
 	if known {
 		sum -= residualOf(s.rated[at].value, fixed)
 		n--
@@ -175,6 +244,35 @@ func (s *userState) predict(m *Model, row, i int, fixed float64, at int, known b
 		ColdUser:  !isRated(m.factors.UserCounts, row),
 		ColdMovie: !isRated(m.factors.MovieCounts, i),
 	}
+}
+
+// take makes the sum of m the newest. It is among the others, or made from the
+// ratings, and then the one that was asked for the longest ago makes room.
+func (s *userState) take(m *Model, row int) {
+	if s.newest.model == 0 {
+		s.newest = modelSum{m.number, s.sum(m, row)}
+		return
+	}
+	if s.others == nil {
+		s.others = &modelSums{}
+	}
+	from := slices.IndexFunc(s.others[:], func(o modelSum) bool { return o.model == m.number })
+	var taken modelSum
+	if from >= 0 {
+		taken = s.others[from]
+	} else {
+		from, taken = len(s.others)-1, modelSum{m.number, s.sum(m, row)}
+	}
+	copy(s.others[1:from+1], s.others[:from])
+	s.others[0], s.newest = s.newest, taken
+}
+
+// sum returns the sum of all residuals under m, which has the user in row.
+func (s *userState) sum(m *Model, row int) (sum residual) {
+	for at, movie := range s.movies {
+		sum += residualOf(s.rated[at].value, m.fixed(row, m.row(m.movies, movie)))
+	}
+	return sum
 }
 
 // solve returns the bias of the user in row, -1 for an unknown one, with n ratings

@@ -191,8 +191,8 @@ func TestAFollowerKeepsUpWithTheLog(t *testing.T) {
 		if err := f.Poll(); err != nil {
 			t.Fatal(err)
 		}
-		if got := f.Live.Current(); got.Name != v.Version || got.Sequence != int64(k+1) {
-			t.Errorf("serves %s of promotion %d, want %s", got.Name, got.Sequence, v.Version)
+		if got := f.Live.LineUp(); got.Champion.Name != v.Version || got.Sequence != int64(k+1) {
+			t.Errorf("serves %s of promotion %d, want %s", got.Champion.Name, got.Sequence, v.Version)
 		}
 	}
 }
@@ -299,7 +299,7 @@ func TestAnAnnouncementAheadOfTheLogDoesNotOutliveTheNextPromotion(t *testing.T)
 	}
 	three := publish(t, r, 2)
 	promote(t, r, three.Version)
-	if err := f.Poll(); err != nil || f.Live.Current().Name != three.Version || f.Live.Current().Sequence != 2 {
+	if err := f.Poll(); err != nil || f.Live.Current().Name != three.Version || f.Live.LineUp().Sequence != 2 {
 		t.Errorf("promotion 2 was made since, %+v serves (%v)", f.Live.Current(), err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -24,10 +25,12 @@ func modelSpec() *service.ConfigSpec {
 	return service.NewConfigSpec().
 		Version("0.1.0").
 		Categories("Recommending").
-		Summary("The live model: the registry's champion, swapped while traffic flows.").
+		Summary("The live model: the registry's champion and its challengers, swapped while traffic flows.").
 		Description(`
 A resource for als_predict and model_load. It polls the registry's log of promotions, so that it learns of a new champion also while Kafka is away; model_load brings the news faster.
 A version is verified and warmed before it serves; if that fails the version that serves goes on. Before there is a champion, als_predict waits.
+
+A challenger serves its share of the users, chosen by a stable hash of user and challenger, so that nobody changes sides when another challenger comes or goes; with no share it predicts in shadow. A challenger that cannot be loaded is left out, and the champion goes on. A version that keeps a role is not loaded again.
 
 It also keeps every user's bias current between trainings: from the rating store at start, and from the ratings that als_predict sees.
 
@@ -98,9 +101,9 @@ func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCa
 		}
 	}
 	sequence := mgr.Metrics().NewGauge("als_model_promotion")
-	c.follower = &registry.Follower{Registry: versions, Live: model.NewLive(), OnSwap: func(v *model.Version) {
-		sequence.Set(v.Sequence)
-		c.log.Infof("Model version %s serves now (promotion %d)", v.Name, v.Sequence)
+	c.follower = &registry.Follower{Registry: versions, Live: model.NewLive(), OnSwap: func(l *model.LineUp) {
+		sequence.Set(l.Sequence)
+		c.log.Infof("Model version %s serves now (promotion %d)%s", l.Champion.Name, l.Sequence, beside(l))
 	}}
 	mgr.SetGeneric(model.LiveKey{Label: mgr.Label()}, c.follower.Live)
 	mgr.SetGeneric(registry.FollowerKey{Label: mgr.Label()}, c.follower)
@@ -108,6 +111,19 @@ func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCa
 	c.stop = stop
 	go c.run(ctx)
 	return c, nil
+}
+
+// beside says in words which challengers a line-up has.
+func beside(l *model.LineUp) string {
+	var text strings.Builder
+	for _, c := range l.Challengers {
+		if c.Share > 0 {
+			fmt.Fprintf(&text, "; %s is version %s, for %.4g %% of the users", c.Role, c.Name, 100*c.Share)
+		} else {
+			fmt.Fprintf(&text, "; %s is version %s, in shadow", c.Role, c.Name)
+		}
+	}
+	return text.String()
 }
 
 // run keeps the model on the champion until ctx ends.
@@ -161,11 +177,11 @@ func (c *modelCache) learnHistories(ctx context.Context) error {
 
 // Get gives the version that serves, under the key version.
 func (c *modelCache) Get(_ context.Context, key string) ([]byte, error) {
-	serving := c.follower.Live.Current()
+	serving := c.follower.Live.LineUp()
 	if key != "version" || serving == nil {
 		return nil, service.ErrKeyNotFound
 	}
-	return json.Marshal(map[string]any{"version": serving.Name, "promotion": serving.Sequence})
+	return json.Marshal(map[string]any{"version": serving.Champion.Name, "promotion": serving.Sequence})
 }
 
 var errModelReadOnly = errors.New("als_model cannot be written; promote a version in the registry")

@@ -23,7 +23,7 @@ func modelLoadSpec() *service.ConfigSpec {
 		Categories("Recommending").
 		Summary("Loads the model version that an announcement names, and swaps it in.").
 		Description(`
-An announcement comes from the topic models. Its version is read from the registry of the als_model resource, its checksum verified, the model warmed, and then it serves. An announcement older than what serves changes nothing.
+An announcement comes from the topic models. Its version is read from the registry of the als_model resource, its checksum verified, the model warmed, and then it serves. An announcement older than what serves changes nothing. One of a challenger, or that a challenger has its role no more, is a reason to look at the registry's log of promotions, which says who has which role.
 A version that cannot be loaded marks the announcement with an error; the version that serves goes on.`).
 		Field(modelField()).
 		Example("Follow the topic models", "Every predicting process reads the whole topic, so there is no consumer group.", `

@@ -21,6 +21,9 @@ const (
 // replyBytes is the memory for a reply; most take less.
 const replyBytes = 384
 
+// shadowBytes is what a version in shadow adds to it.
+const shadowBytes = 112
+
 // maxFuture is how far the time of a rating may lie ahead of this machine's
 // clock for it to be learned.
 const maxFuture = 5 * time.Minute
@@ -45,6 +48,12 @@ and becomes the prediction, which names the one model version that made it:
 
 A user or movie that the model does not know counts as average, and is named in cold. Without a request_id it is topic-partition-offset of the request, or a random one if it did not come from Kafka. Fields that are not known pass through.
 A rating event is a request too: its value comes back as actual, and once the prediction is made the rating makes the user's bias more current (learn). If the model was trained on ratings as new as this one, late is true: the prediction says nothing about accuracy.
+
+A user whom a challenger serves gets its prediction, and role says so. Where there is an actual rating, shadows holds what each other version of the line-up predicts for it, all before the rating is learned, so that whoever reads the predictions can compare versions:
+
+`+"```json"+`
+{"…": "…", "prediction": 4.31, "model_version": "20260102-150405-9f86d0", "actual": 4.5, "shadows": [{"model_version": "20260101-090000-1b4f0e", "role": "challenger:previous", "prediction": 4.02}]}
+`+"```"+`
 
 Requests wait while there is no model yet. A request that cannot be read is marked with an error, never dropped.`).
 		Field(modelField()).
@@ -118,33 +127,47 @@ func (p *predictor) live() (*model.Live, error) {
 	return resource[*model.Live](p.mgr, model.LiveKey{Label: p.label}, p.label, "an als_model")
 }
 
-// ProcessBatch predicts a whole batch with one version of the model.
+// predicting is what the requests of one batch have in common.
+type predicting struct {
+	lineUp    *model.LineUp
+	users     *model.Users
+	movies    *catalog.Catalog   // nil without enrichment
+	now       int64              // Unix milliseconds
+	predicted []model.Prediction // by each version of the line-up; room, used again for each request
+	shadows   []message.Shadow   // the same
+}
+
+// ProcessBatch predicts a whole batch with one line-up.
 func (p *predictor) ProcessBatch(ctx context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
 	live, err := p.live()
 	if err != nil {
 		return nil, err
 	}
-	version, err := live.Wait(ctx)
-	if err != nil {
+	b := predicting{users: live.Users, now: p.now().UnixMilli()}
+	if b.lineUp, err = live.Wait(ctx); err != nil {
 		return nil, err
 	}
-	var movies *catalog.Catalog
 	if p.catalog != "" {
-		if movies, err = p.movies(); err != nil {
+		if b.movies, err = p.movies(); err != nil {
 			return nil, err
 		}
-		if err := movies.Wait(ctx); err != nil {
+		if err := b.movies.Wait(ctx); err != nil {
 			return nil, err
 		}
 	}
-	now := p.now().UnixMilli()
-	texts := make([]byte, 0, replyBytes*len(batch)) // of all replies, in one piece
+	size := replyBytes
+	if others := len(b.lineUp.Versions()) - 1; others > 0 {
+		b.predicted = make([]model.Prediction, others+1)
+		b.shadows = make([]message.Shadow, 0, others)
+		size += others * shadowBytes
+	}
+	texts := make([]byte, 0, size*len(batch)) // of all replies, in one piece
 	for _, msg := range batch {
 		if msg.GetError() != nil {
 			continue
 		}
 		begin := len(texts)
-		if texts, err = p.predict(texts, live.Users, version, movies, msg, now); err != nil {
+		if texts, err = p.predict(texts, &b, msg); err != nil {
 			msg.SetError(err)
 			continue
 		}
@@ -153,9 +176,8 @@ func (p *predictor) ProcessBatch(ctx context.Context, batch service.MessageBatch
 	return []service.MessageBatch{batch}, nil
 }
 
-// predict appends the prediction of a request to dst, enriched if movies is not
-// nil.
-func (p *predictor) predict(dst []byte, users *model.Users, version *model.Version, movies *catalog.Catalog, msg *service.Message, now int64) ([]byte, error) {
+// predict appends the prediction of a request to dst.
+func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]byte, error) {
 	data, err := msg.AsBytes()
 	if err != nil {
 		return dst, message.Rejectf("als_predict", "%v", err)
@@ -164,7 +186,7 @@ func (p *predictor) predict(dst []byte, users *model.Users, version *model.Versi
 	if err != nil {
 		return dst, err
 	}
-	requestedAt := now
+	requestedAt := b.now
 	if origin := message.OriginFrom(msg.Context()); origin != nil {
 		requestedAt = origin.Time.UnixMilli()
 		if request.ID == "" {
@@ -174,29 +196,55 @@ func (p *predictor) predict(dst []byte, users *model.Users, version *model.Versi
 	if request.ID == "" { // it did not come from Kafka: no place to name it by
 		request.ID = rand.Text()
 	}
-	var predicted model.Prediction
 	// A rating from the future would outlive every later one of its pair.
-	if p.learn && request.HasActual && request.Time <= now+maxFuture.Milliseconds() {
-		predicted = users.PredictAndLearn(version.Model, ratings.Rating{User: request.User, Movie: request.Movie, Value: request.Actual, Time: request.Time})
-	} else {
-		predicted = users.Predict(version.Model, request.User, request.Movie)
+	learn := p.learn && request.HasActual && request.Time <= b.now+maxFuture.Milliseconds()
+	reply := message.Prediction{
+		RequestID: request.ID, User: request.User, Movie: request.Movie, RequestedAt: requestedAt, PredictedAt: b.now,
+		Actual: request.Actual, HasActual: request.HasActual, Extra: request.Extra,
 	}
-	if predicted.ColdUser || predicted.ColdMovie {
+	b.ask(&reply, ratings.Rating{User: request.User, Movie: request.Movie, Value: request.Actual, Time: request.Time}, learn)
+	if reply.ColdUser || reply.ColdMovie {
 		p.cold.Incr(1)
 	}
-	reply := message.Prediction{
-		RequestID: request.ID, User: request.User, Movie: request.Movie, Value: predicted.Value,
-		ModelVersion: version.Name, RequestedAt: requestedAt, PredictedAt: now,
-		ColdUser: predicted.ColdUser, ColdMovie: predicted.ColdMovie,
-		Actual: request.Actual, HasActual: request.HasActual, Late: request.Time <= version.Until, Extra: request.Extra,
-	}
 	dst = reply.AppendJSON(dst)
-	if movies != nil {
-		fields, _ := movies.JSON(request.Movie)
+	if b.movies != nil {
+		fields, _ := b.movies.JSON(request.Movie)
 		dst[len(dst)-1] = ','
 		dst = append(append(dst, fields...), '}')
 	}
 	return dst, nil
+}
+
+// ask fills in what the version says that serves the user, and, where there is an
+// actual rating to compare with, what the others say. After that the rating is
+// learned, if learn is true.
+func (b *predicting) ask(reply *message.Prediction, r ratings.Rating, learn bool) {
+	versions, at := b.lineUp.Versions(), 0
+	if len(versions) > 1 {
+		at, reply.Role = b.lineUp.Serving(r.User)
+	}
+	serving := versions[at]
+	var predicted model.Prediction
+	switch {
+	case reply.HasActual && len(versions) > 1:
+		b.users.PredictEach(versions, r, learn, b.predicted)
+		predicted = b.predicted[at]
+		b.shadows = b.shadows[:0]
+		for i, v := range versions {
+			if i != at {
+				b.shadows = append(b.shadows, message.Shadow{
+					ModelVersion: v.Name, Role: b.lineUp.Role(i), Value: b.predicted[i].Value, Late: r.Time <= v.Until,
+				})
+			}
+		}
+		reply.Shadows = b.shadows
+	case learn:
+		predicted = b.users.PredictAndLearn(serving.Model, r)
+	default:
+		predicted = b.users.Predict(serving.Model, r.User, r.Movie)
+	}
+	reply.Value, reply.ColdUser, reply.ColdMovie = predicted.Value, predicted.ColdUser, predicted.ColdMovie
+	reply.ModelVersion, reply.Late = serving.Name, r.Time <= serving.Until
 }
 
 func (p *predictor) Close(context.Context) error { return nil }
