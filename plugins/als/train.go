@@ -23,6 +23,8 @@ type trainer struct {
 	threshold int64
 	patience  time.Duration
 	warm      bool // start from the champion
+	keep      int  // versions, 0 for all
+	holder    string
 	mgr       *service.Resources
 	log       *service.Logger
 	progress  *trainProgress
@@ -36,7 +38,7 @@ type trainer struct {
 }
 
 func newTrainer(conf *service.ParsedConfig, mgr *service.Resources) (*trainer, error) {
-	t := &trainer{mgr: mgr, log: mgr.Logger(), progress: newTrainProgress(mgr)}
+	t := &trainer{mgr: mgr, log: mgr.Logger(), progress: newTrainProgress(mgr), holder: holder()}
 	if err := t.parse(conf); err != nil {
 		return nil, err
 	}
@@ -100,18 +102,23 @@ func (t *trainer) trigger(ctx context.Context, msg *service.Message) error {
 	if !t.wants(order, revision) {
 		return nil
 	}
-	outcome, err := t.train(ctx, store, revision, order)
-	if errors.Is(err, training.ErrTooFewRatings) {
-		if !t.saidTooFew {
-			t.log.Warnf("Not training yet: %v", err)
+	return t.lead(ctx, func(ctx context.Context, fence int64) error {
+		if t.done(order, revision) {
+			return nil
 		}
-		t.saidTooFew = true
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return t.report(outcome, msg)
+		outcome, err := t.train(ctx, store, revision, order, fence)
+		if errors.Is(err, training.ErrTooFewRatings) {
+			if !t.saidTooFew {
+				t.log.Warnf("Not training yet: %v", err)
+			}
+			t.saidTooFew = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return t.report(ctx, outcome, msg)
+	})
 }
 
 // recall finds out, once, at which revision the newest version was trained, and
@@ -121,8 +128,7 @@ func (t *trainer) recall(revision int64) error {
 	if t.recalled {
 		return nil
 	}
-	versions, err := t.registry.List()
-	if len(versions) == 0 && err != nil {
+	if err := t.recallTrained(revision); err != nil {
 		return err
 	}
 	latest, promoted, err := t.registry.Latest()
@@ -133,6 +139,15 @@ func (t *trainer) recall(revision int64) error {
 		t.owed = &latest
 	}
 	t.recalled = true
+	return nil
+}
+
+// recallTrained finds out at which revision the newest version was trained.
+func (t *trainer) recallTrained(revision int64) error {
+	versions, err := t.registry.List()
+	if len(versions) == 0 && err != nil {
+		return err
+	}
 	if len(versions) > 0 {
 		t.trained = versions[len(versions)-1].Data.Revision
 	}
@@ -171,7 +186,7 @@ func (t *trainer) wants(o order, revision int64) bool {
 	return true
 }
 
-func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64, o order) (training.Outcome, error) {
+func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64, o order, fence int64) (training.Outcome, error) {
 	offsets, err := store.Offsets(ctx) // before the ratings: these have all of the events before
 	if err != nil {
 		return training.Outcome{}, err
@@ -197,7 +212,7 @@ func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64
 	if err != nil {
 		return training.Outcome{}, err
 	}
-	candidate.Manifest.Data.EventsOffsets, candidate.Manifest.Trigger = offsets, o.name()
+	candidate.Manifest.Data.EventsOffsets, candidate.Manifest.Trigger, candidate.Manifest.Fence = offsets, o.name(), fence
 	outcome, err := job.Publish(ctx, t.registry, candidate)
 	if err != nil {
 		return outcome, err
@@ -229,8 +244,9 @@ func (t *trainer) read(ctx context.Context, store ratings.Store) (log ratings.Lo
 
 // report turns the message into the announcement of a new champion, or into the
 // manifest of a version that is none.
-func (t *trainer) report(outcome training.Outcome, msg *service.Message) error {
+func (t *trainer) report(ctx context.Context, outcome training.Outcome, msg *service.Message) error {
 	m := outcome.Manifest
+	t.prune(ctx)
 	t.log.Infof("Version %s, trained on %d ratings in %.2f s: holdout RMSE %.4f (biases alone %.4f); %s",
 		m.Version, m.Metrics.Ratings, m.Seconds, m.Metrics.RMSE, m.Metrics.BiasRMSE, m.Verdict)
 	if !outcome.Promoted {

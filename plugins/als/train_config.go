@@ -37,6 +37,7 @@ const (
 	trainFieldTolerance  = "tolerance"
 	trainFieldSource     = "source"
 	trainFieldSimulated  = "simulated"
+	trainFieldKeep       = "keep"
 )
 
 func trainSpec() *service.ConfigSpec {
@@ -52,6 +53,8 @@ Which pairs are held out depends on a hash of user and movie alone, so that no v
 The metadata field als_train says what happened: idle (the message is the trigger as it came), promoted (the message is the announcement, the metadata field role its key for the topic models) or kept (the message is the manifest of a version that did not become champion).
 The first trigger after a start announces the champion that there is, since the announcement may have been lost when the process ended.
 While the store or the registry is away it waits and tries again.
+
+Of all processes with the same registry one trains at a time, under a lease in the registry. Another waits for it, takes over when the holder has given no sign of life for 15 s, and trains only if there is still something new.
 
 Tags and views in the store count for the head that ranks.
 
@@ -95,6 +98,8 @@ Metrics: als_train_running is 1 while a model is trained; als_train_iteration of
 			).Description("What a version must pass to become champion.").Advanced(),
 			service.NewStringField(trainFieldSource).Description("Where the ratings come from, for the manifest.").Default(""),
 			service.NewBoolField(trainFieldSimulated).Description("Whether the ratings are generated, for the manifest.").Default(false),
+			service.NewIntField(trainFieldKeep).Description("Versions to keep in the registry: after a training older ones are removed, but for those that a role in so many of the last promotions names. 0 keeps all.").Default(0).
+				LintRule(`root = if this < 0 { ["field keep must be at least 0"] }`),
 		).
 		Example("Look every second whether to train", "", `
 input:
@@ -155,6 +160,12 @@ func (t *trainer) parse(conf *service.ParsedConfig) (err error) {
 	t.threshold = int64(minNew)
 	if t.patience, err = conf.FieldDuration(trainFieldPatience); err != nil {
 		return err
+	}
+	if t.keep, err = conf.FieldInt(trainFieldKeep); err != nil {
+		return err
+	}
+	if t.keep < 0 {
+		return fmt.Errorf("field %s: %d is less than 0", trainFieldKeep, t.keep)
 	}
 	return t.parseJob(conf)
 }
