@@ -148,6 +148,12 @@ func (r *Registry) Update(ctx context.Context, at time.Time, change func(next *P
 	return promotion, false, ctx.Err()
 }
 
+// How often, and after which time, a record is looked for that another is said to have.
+const (
+	lossTries = 20
+	lossWait  = 50 * time.Millisecond
+)
+
 // record creates the promotion's file; won is false if another has the number.
 func (r *Registry) record(ctx context.Context, promotion Promotion) (won bool, err error) {
 	text, err := json.MarshalIndent(promotion, "", "  ")
@@ -161,6 +167,15 @@ func (r *Registry) record(ctx context.Context, promotion Promotion) (won bool, e
 	// Whatever was answered, what is there decides: the answer to a write that
 	// succeeded may have been lost, and the write been tried again.
 	recorded, found, reading := r.next(ctx, promotion.Sequence-1)
+	for tries := 0; !found && reading == nil && err == nil && tries < lossTries; tries++ {
+		// Some servers of S3's protocol know of an object before they show it.
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(lossWait):
+		}
+		recorded, found, reading = r.next(ctx, promotion.Sequence-1)
+	}
 	switch {
 	case reading == nil && found:
 		return recorded.Nonce == promotion.Nonce, nil

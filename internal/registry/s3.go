@@ -189,12 +189,16 @@ func (b *s3Bucket) explain(key string, err error) error {
 		return fmt.Errorf("%s: bucket %s does not exist: create it, or correct the registry's URL", b.where(key), b.name)
 	case gcerrors.Code(err) == gcerrors.NotFound:
 		return fmt.Errorf("%w: %s", ErrNotFound, b.where(key))
+	case strings.Contains(err.Error(), "get credentials"):
+		return fmt.Errorf("%s: %w; there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", b.where(key), err)
+	case code == "InvalidAccessKeyId", code == "SignatureDoesNotMatch":
+		return fmt.Errorf("%s: %w; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", b.where(key), err)
 	case s3Status(err) == http.StatusForbidden:
 		return fmt.Errorf("%s: %w; the credentials need s3:ListBucket on bucket %s and s3:GetObject, s3:PutObject, s3:DeleteObject on its objects", b.where(key), err, b.name)
-	case strings.Contains(err.Error(), "get credentials"), strings.Contains(err.Error(), "refresh cached credentials"):
-		return fmt.Errorf("%s: %w; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", b.where(key), err)
-	case strings.Contains(err.Error(), "egion") && s3Status(err) == 0:
-		return fmt.Errorf("%s: %w; if none is set, set AWS_REGION or give region=REGION in the registry's URL", b.where(key), err)
+	case code == "AuthorizationHeaderMalformed", strings.Contains(err.Error(), "Missing Region"):
+		return fmt.Errorf("%s: %w; set AWS_REGION, or give region=REGION in the registry's URL", b.where(key), err)
+	case s3Status(err) == 0 && strings.Contains(err.Error(), "request send failed"):
+		return fmt.Errorf("%s: %w; nobody answers there: look at the registry's URL (endpoint, region) and the network", b.where(key), err)
 	}
 	return fmt.Errorf("%s: %w", b.where(key), err)
 }

@@ -22,6 +22,7 @@ type release struct {
 	name         string   // its folder in the cache
 	dependencies []string // group:artifact:version or group:artifact:version:type
 	unpack       bool     // the only dependency is an archive to unpack
+	program      string   // a Go program to build instead: package@version
 }
 
 var (
@@ -95,10 +96,14 @@ func (r release) fetchInto(ctx context.Context) (string, error) {
 	return final, os.Rename(staging, final)
 }
 
-// download has Maven copy the release's dependencies into dir/libs.
+// download has Maven copy the release's dependencies into dir/libs, or builds its
+// program.
 func (r release) download(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
+	}
+	if r.program != "" {
+		return r.build(ctx, dir)
 	}
 	pom := filepath.Join(dir, "pom.xml")
 	if err := os.WriteFile(pom, []byte(r.pom()), 0o644); err != nil {
@@ -124,6 +129,17 @@ func (r release) download(ctx context.Context, dir string) error {
 		return fmt.Errorf("unpacking %s: %w", archives[0], err)
 	}
 	return os.RemoveAll(libs)
+}
+
+// build has Go build the release's program into dir/bin.
+func (r release) build(ctx context.Context, dir string) error {
+	cmd := exec.CommandContext(ctx, "go", "install", r.program)
+	cmd.Dir = dir // outside of this module
+	cmd.Env = append(os.Environ(), "GOBIN="+filepath.Join(dir, "bin"), "GOFLAGS=", "CGO_ENABLED=0", "GOOS=", "GOARCH=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("running go install %s: %w\n%s", r.program, err, lastLines(out, 20))
+	}
+	return nil
 }
 
 // pom is the smallest Maven project with the release's dependencies.

@@ -1,6 +1,6 @@
-// Package servers starts real Kafka, Cassandra and Elasticsearch servers as plain
-// processes on loopback, for tests and benchmarks: no containers, only Java 17 and,
-// the first time, Maven.
+// Package servers starts real Kafka, Cassandra and Elasticsearch servers, and one that
+// speaks S3, as plain processes on loopback, for tests and benchmarks: no containers,
+// only Java 17 and, the first time, Maven (for S3, Go alone).
 //
 //	kafka, err := servers.StartKafka(ctx, servers.KafkaOptions{Nodes: 3})
 //	if err != nil {
@@ -12,7 +12,7 @@
 //	err = leader.Kill()       // kill -9
 //	err = leader.Start(ctx)   // again, on the same data and port
 //
-// A test says servers.ForTest(t) first: it skips where the servers cannot run, and
+// A test says servers.ForTest(t) first (servers.ForS3Test(t) if S3 is all it uses): it skips where the servers cannot run, and
 // fails there if CI=true or RECSYS_REQUIRE_SERVERS=1.
 //
 // The servers' files are fetched once into a cache folder (RECSYS_SERVERS_CACHE, by

@@ -51,7 +51,12 @@ func Missing() string {
 // if the environment says CI=true or RECSYS_REQUIRE_SERVERS=1.
 func ForTest(t testing.TB) {
 	t.Helper()
-	missing := Missing()
+	need(t, Missing())
+}
+
+// need skips or fails the test if anything is missing.
+func need(t testing.TB, missing string) {
+	t.Helper()
 	if missing == "" {
 		return
 	}

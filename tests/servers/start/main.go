@@ -81,6 +81,12 @@ func start(ctx context.Context, arg string) (variable string, cluster *servers.C
 			return "", nil, err
 		}
 		return "ELASTICSEARCH_URLS", &e.Cluster, nil
+	case "s3":
+		s, err := servers.StartS3(ctx)
+		if err != nil {
+			return "", nil, err
+		}
+		return "S3_ENDPOINT", &s.Cluster, nil
 	}
 	return "", nil, fmt.Errorf("reading %q: %s", arg, usage)
 }

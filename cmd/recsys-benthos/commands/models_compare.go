@@ -1,0 +1,198 @@
+package commands
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/eval"
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+	"github.com/recsys-benthos/recsys-benthos/internal/registry"
+)
+
+func modelsCompareCommand() *cli.Command {
+	return &cli.Command{
+		Name: "compare", Usage: "Compare two versions", ArgsUsage: "A B",
+		Description: `Prints what both were made of and how each did on its own holdout. With --ratings both predict the same ratings, and the
+difference comes with its standard error, paired over users; ratings that only one of them was trained on favour it.
+
+  recsys-benthos models compare champion 20260102-150405-9f86d0
+  recsys-benthos models compare --ratings newer.csv champion challenger:new`,
+		Flags: []cli.Flag{registryFlag(), jsonFlag(), &cli.StringFlag{
+			Name: "ratings", Usage: "file, archive or folder of ratings to score both on",
+		}}, Action: modelsCompare,
+	}
+}
+
+// comparedModels is what models compare --json prints.
+type comparedModels struct {
+	A          registry.Manifest `json:"a"`
+	B          registry.Manifest `json:"b"`
+	Parameters []differing       `json:"parameters"`           // that differ
+	OnRatings  *eval.Comparison  `json:"on_ratings,omitempty"` // A is its champion, B its challenger
+}
+
+// differing is a parameter that two versions have different values of, "" where one
+// does not have it.
+type differing struct {
+	Name string `json:"name"`
+	A    string `json:"a"`
+	B    string `json:"b"`
+}
+
+func modelsCompare(c *cli.Context) error {
+	args, err := arguments(c, 2)
+	if err != nil {
+		return err
+	}
+	versions, err := openRegistry(c)
+	if err != nil {
+		return err
+	}
+	var manifests [2]registry.Manifest
+	for i, name := range args {
+		version, err := resolve(versions, name)
+		if err != nil {
+			return err
+		}
+		if manifests[i], err = versions.Manifest(version); err != nil {
+			return err
+		}
+	}
+	compared := comparedModels{A: manifests[0], B: manifests[1], Parameters: differences(manifests[0].Parameters, manifests[1].Parameters)}
+	if path := c.String("ratings"); path != "" {
+		if compared.OnRatings, err = compareOn(versions, path, manifests); err != nil {
+			return err
+		}
+	}
+	if c.Bool("json") {
+		return printJSON(compared)
+	}
+	return printCompared(compared)
+}
+
+// compareOn has both versions predict the ratings at path.
+func compareOn(versions *registry.Registry, path string, manifests [2]registry.Manifest) (*eval.Comparison, error) {
+	test, err := ratings.ReadRatings(path)
+	if err != nil {
+		return nil, err
+	}
+	var predict [2]eval.Predictor
+	for i, manifest := range manifests {
+		m, _, err := versions.Model(manifest.Version)
+		if err != nil {
+			return nil, err
+		}
+		predict[i] = func(user, movie int64) float64 { return float64(m.Predict(user, movie).Value) }
+	}
+	comparison, err := eval.Compare(predict[0], predict[1], test)
+	return &comparison, err
+}
+
+// differences lists the parameters whose values differ, by their names.
+func differences(a, b json.RawMessage) []differing {
+	left, right := flattened(a), flattened(b)
+	names := maps.Clone(left)
+	maps.Copy(names, right)
+	all := []differing{}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if left[name] != right[name] {
+			all = append(all, differing{name, left[name], right[name]})
+		}
+	}
+	return all
+}
+
+// flattened returns the values of an object of JSON, by names with dots.
+func flattened(text json.RawMessage) map[string]string {
+	values := map[string]string{}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(text, &object) != nil {
+		if len(text) > 0 {
+			values[""] = string(text)
+		}
+		return values
+	}
+	for name, value := range object {
+		for inner, text := range flattened(value) {
+			values[strings.TrimSuffix(name+"."+inner, ".")] = text
+		}
+	}
+	return values
+}
+
+func printCompared(c comparedModels) error {
+	table := table()
+	row := func(name string, value func(m registry.Manifest) string) {
+		a, b := value(c.A), value(c.B)
+		if a != "" || b != "" {
+			fmt.Fprintf(table, "%s\t%s\t%s\n", name, a, b)
+		}
+	}
+	stars := func(value float64) string {
+		if value == 0 {
+			return "not measured"
+		}
+		return fmt.Sprintf("%.4f", value)
+	}
+	row("version", func(m registry.Manifest) string { return m.Version })
+	row("created", func(m registry.Manifest) string { return m.CreatedAt.Format(time.DateTime) })
+	row("algorithm", func(m registry.Manifest) string { return m.Algorithm })
+	row("RMSE on its holdout", func(m registry.Manifest) string { return stars(m.Metrics.RMSE) })
+	row("RMSE of biases alone", func(m registry.Manifest) string { return stars(m.Metrics.BiasRMSE) })
+	row("held out", func(m registry.Manifest) string { return fmt.Sprintf("%d ratings", m.Metrics.Holdout) })
+	row("data", func(m registry.Manifest) string {
+		return fmt.Sprintf("%d ratings, %d users, %d movies", m.Data.Ratings, m.Data.Users, m.Data.Movies)
+	})
+	row("newest rating", func(m registry.Manifest) string {
+		if m.Data.Until.IsZero() {
+			return "not known"
+		}
+		return m.Data.Until.Format(time.DateTime)
+	})
+	row("data is from", func(m registry.Manifest) string { return m.Data.Source })
+	row("started from", func(m registry.Manifest) string { return m.StartedFrom })
+	for _, d := range c.Parameters {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", d.Name, d.A, d.B)
+	}
+	row("the gate", func(m registry.Manifest) string { return verdictLine(m.Gate, m.Verdict) })
+	for i := range max(tests(c.A), tests(c.B)) {
+		row(fmt.Sprintf("test %d", i+1), func(m registry.Manifest) string { return testLine(m.Gate, i) })
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if o := c.OnRatings; o != nil {
+		fmt.Printf("\non the same %d ratings of %d users: RMSE %.4f and %.4f; B less A: %+.4f ± %.4f (standard error over users)\n",
+			o.Ratings, o.Users, o.Champion, o.Challenger, o.Difference, o.StandardError)
+	}
+	return nil
+}
+
+func tests(m registry.Manifest) int {
+	if m.Gate == nil {
+		return 0
+	}
+	return len(m.Gate.Tests)
+}
+
+func verdictLine(v *message.Verdict, words string) string {
+	if v == nil {
+		return words
+	}
+	return strings.TrimSuffix(v.Outcome+": "+v.Reason, ": ")
+}
+
+func testLine(v *message.Verdict, i int) string {
+	if v == nil || i >= len(v.Tests) {
+		return ""
+	}
+	t := v.Tests[i]
+	return fmt.Sprintf("%s, %s: %.4f against %.4f of %s, gain %+.4f (%.4f to %.4f): %s", t.Name, t.Head, t.Challenger, t.Champion, v.Against, t.Point, t.Gain.Low, t.Gain.High, t.Decision)
+}
