@@ -51,18 +51,19 @@ const (
 
 // Result is a comparison at one moment.
 type Result struct {
-	Champion   string
-	Challenger string
-	Role       string  // of the challenger, as last seen
-	Gain       float64 // mean squared error of the champion minus the challenger's, stars², 0 without users
-	Low, High  float64 // confidence sequence of the gain; -1 and 1, the bounds, while there are too few users
-	Users      int     // with a closed period
-	Ratings    int64   // in closed periods
-	Open       int     // users with an open period
-	EValue     float64 // that there is a difference
-	Settled    Outcome
-	Ignored    int64 // ratings that came after their period was closed, or again in it
-	Skipped    int64 // ratings for which there was no room
+	Champion   string  `json:"champion"`
+	Challenger string  `json:"challenger"`
+	Role       string  `json:"role"` // of the challenger, as last seen
+	Gain       float64 `json:"gain"` // mean squared error of the champion minus the challenger's, stars²; 0 without users
+	Low        float64 `json:"low"`  // of the gain's confidence sequence; -1, the bound, while there are too few users
+	High       float64 `json:"high"` // 1 while there are too few users
+	Users      int     `json:"users"`
+	Ratings    int64   `json:"ratings"` // in closed periods
+	Open       int     `json:"open"`    // users with an open period
+	EValue     float64 `json:"e_value"` // that there is a difference
+	Settled    Outcome `json:"settled"`
+	Ignored    int64   `json:"ignored"` // ratings that came after their period was closed, or again in it
+	Skipped    int64   `json:"skipped"` // ratings for which there was no room
 }
 
 // Comparisons folds ratings into comparisons of each champion with each of its

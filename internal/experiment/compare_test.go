@@ -163,6 +163,29 @@ func TestBelowTheLeastNumberOfUsersNothingIsSettled(t *testing.T) {
 	}
 }
 
+// TestBetterAndWorseAreMirrorImages: with the versions' places exchanged all is
+// the same, with the sign changed.
+func TestBetterAndWorseAreMirrorImages(t *testing.T) {
+	one, other := NewComparisons(Config{}), NewComparisons(Config{})
+	random := rand.New(rand.NewPCG(3, 3))
+	outcomes := map[Outcome]Outcome{Better: Worse, Worse: Better, Undecided: Undecided}
+	settled := false
+	for k := range int64(4000) {
+		a, b := 0.5*random.NormFloat64(), 0.3*random.NormFloat64()
+		if one.Add(rated(k/3, k, k*hour, a, b)) != other.Add(rated(k/3, k, k*hour, b, a)) {
+			t.Fatal("a day closes in one only")
+		}
+		x, y := only(t, one), only(t, other)
+		if x.Settled != outcomes[y.Settled] || math.Abs(x.Gain+y.Gain) > 1e-12 || math.Abs(x.Low+y.High) > 1e-12 || math.Abs(x.EValue-y.EValue) > 1e-9*x.EValue {
+			t.Fatalf("after %d ratings %+v and %+v", k, x, y)
+		}
+		settled = settled || x.Settled == Better
+	}
+	if !settled {
+		t.Error("nothing was settled")
+	}
+}
+
 func TestTheRadiusIsThatOfTheLiterature(t *testing.T) {
 	rho2 := (-2*math.Log(0.05) + math.Log(-2*math.Log(0.05)+1)) / 100
 	for _, n := range []int{10_000, 1_000_000} { // where Student's distribution is the normal one
@@ -264,5 +287,16 @@ func BenchmarkAdd(b *testing.B) {
 		n++
 		r.User, r.Movie, r.At = n*7%10_000, n%1000, n*100
 		c.Add(r)
+	}
+}
+
+func TestMomentsAreThoseOfASample(t *testing.T) {
+	var m moments
+	for _, x := range []float64{1, 2, 3, 9} {
+		m.add(x)
+	}
+	m.replace(9, 4)
+	if m.mean() != 2.5 || math.Abs(m.variance()-5.0/3) > 1e-12 {
+		t.Errorf("mean %v, variance %v", m.mean(), m.variance())
 	}
 }

@@ -68,5 +68,8 @@ func (b *bets) add(x float64) {
 	b.past.add(x)
 }
 
+// mostMoney keeps e-values finite, as JSON has to have them.
+const mostMoney = 1e300
+
 // eValue is what both have, of half the money each.
-func (b *bets) eValue() float64 { return (math.Exp(b.above) + math.Exp(b.below)) / 2 }
+func (b *bets) eValue() float64 { return min((math.Exp(b.above)+math.Exp(b.below))/2, mostMoney) }
