@@ -56,7 +56,7 @@ Comparisons are kept in memory, and made again from the topic at each start: rea
 		Field(service.NewFloatField(compareFieldAlpha).
 			Description("The probability with which a comparison of equally good versions may ever be settled.").
 			Default(0.05).
-			LintRule(`root = if this <= 0 || this >= 1 { "must lie between 0 and 1" }`)).
+			LintRule(`root = if this <= 0 || this >= 1 { ["field alpha must lie between 0 and 1"] }`)).
 		Field(service.NewIntField(compareFieldMinUsers).
 			Description("Nothing is settled with fewer users.").
 			Default(30)).
