@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 	"unicode/utf8"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
 )
 
 // Texts are shown, not kept whole: longer ones are cut, so that memory stays
@@ -17,21 +19,16 @@ const (
 	maxGenres  = 16 // of one movie
 	maxVersion = 100
 	maxReason  = 500
+	maxTests   = 8 // of one verdict
 )
 
 // prediction is what a page needs of a message of topic predictions.
 type prediction struct {
-	RequestID    string     `json:"request_id"`
-	User         *int64     `json:"user_id"`
-	Movie        *int64     `json:"movie_id"`
-	Value        *float64   `json:"prediction"`
-	Title        string     `json:"title"`
-	Genres       []string   `json:"genres"`
-	ModelVersion string     `json:"model_version"`
-	PredictedAt  *time.Time `json:"predicted_at"`
-	Cold         []string   `json:"cold"`
-	Actual       *float64   `json:"actual"`
-	Late         bool       `json:"late"` // the model may have been trained on Actual
+	experiment.Record
+	RequestID string   `json:"request_id"`
+	Title     string   `json:"title"`
+	Genres    []string `json:"genres"`
+	Cold      []string `json:"cold"`
 }
 
 func decodePrediction(data []byte) (*prediction, error) {
@@ -39,7 +36,8 @@ func decodePrediction(data []byte) (*prediction, error) {
 	if err := json.Unmarshal(data, p); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) && wrong.Field != "" {
-			return nil, fmt.Errorf("reading a prediction: field %q: %s instead of %s", wrong.Field, wrong.Value, wrong.Type)
+			field := strings.TrimPrefix(wrong.Field, "Record.") // the Go struct's
+			return nil, fmt.Errorf("reading a prediction: field %q: %s instead of %s", field, wrong.Value, wrong.Type)
 		}
 		return nil, fmt.Errorf("reading a prediction: %w", err)
 	}
@@ -73,6 +71,22 @@ func (p *prediction) cold(what string) bool {
 		}
 	}
 	return false
+}
+
+// shortVerdict is a verdict with at most maxTests tests and no guards, nil if
+// there is none.
+func shortVerdict(v *message.Verdict) *message.Verdict {
+	if v == nil {
+		return nil
+	}
+	short := &message.Verdict{
+		Outcome: cut(v.Outcome, maxVersion), Rule: cut(v.Rule, maxVersion), Against: cut(v.Against, maxVersion), Reason: cut(v.Reason, maxReason),
+	}
+	for _, test := range v.Tests[:min(len(v.Tests), maxTests)] {
+		test.Name, test.Head, test.Decision = cut(test.Name, maxVersion), cut(test.Head, maxVersion), cut(test.Decision, maxVersion)
+		short.Tests = append(short.Tests, test)
+	}
+	return short
 }
 
 // cut gives a copy of text with at most limit bytes, ending with an ellipsis

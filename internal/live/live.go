@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 )
 
@@ -34,15 +35,17 @@ const otherGenre = "(other)"
 
 // Config of Aggregates. The zero value is a window of 15 minutes.
 type Config struct {
-	Window time.Duration    // what series and genres reach back; at least 3 minutes
-	Now    func() time.Time // the clock; nil is time.Now
+	Window  time.Duration     // what series and genres reach back; at least 3 minutes
+	Now     func() time.Time  // the clock; nil is time.Now
+	Compare experiment.Config // how versions are compared
 }
 
 // Aggregates are the rolling statistics. They are safe for concurrent use.
 type Aggregates struct {
-	window time.Duration
-	now    func() time.Time
-	seed   maphash.Seed
+	window      time.Duration
+	now         func() time.Time
+	seed        maphash.Seed
+	comparisons *experiment.Comparisons
 
 	mu         sync.Mutex
 	totals     Totals
@@ -89,9 +92,12 @@ func New(c Config) *Aggregates {
 	}
 	step := max(c.Window.Milliseconds()/seriesSteps, 1000)
 	return &Aggregates{
-		window:     time.Duration(step*seriesSteps) * time.Millisecond,
-		now:        c.Now,
-		seed:       maphash.MakeSeed(),
+		window: time.Duration(step*seriesSteps) * time.Millisecond,
+		now:    c.Now,
+		seed:   maphash.MakeSeed(),
+
+		comparisons: experiment.NewComparisons(c.Compare),
+
 		ids:        newRecentIDs(keptIDs),
 		throughput: newRing[int64](1000, throughputSec),
 		series:     newRing[point](step, seriesSteps),
@@ -134,6 +140,9 @@ func (a *Aggregates) Prediction(data []byte) error {
 	use.predictions++
 	if p.Actual != nil && !p.Late {
 		a.addError(*p.Value-*p.Actual, use, step)
+	}
+	if rating, ok := p.Rating(); ok {
+		a.comparisons.Add(rating)
 	}
 	a.addGenres(p, a.genres.at(at, now))
 	a.movies.add(*p.Movie, p.Title, *p.Value)
@@ -227,8 +236,8 @@ func (a *Aggregates) Announcement(data []byte) error {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return fmt.Errorf("reading a model announcement: %w", err)
 	}
-	if m.Role == "" || m.Version == "" || m.Sequence < 1 {
-		return fmt.Errorf("reading a model announcement: it must have role, version, and a sequence from 1")
+	if m.Role == "" || m.Version == "" && m.Role == "champion" || m.Sequence < 1 {
+		return fmt.Errorf("reading a model announcement: it must have role, version (of a champion), and a sequence from 1")
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -240,7 +249,7 @@ func (a *Aggregates) Announcement(data []byte) error {
 	model := Model{
 		Role: cut(m.Role, maxVersion), Version: cut(m.Version, maxVersion), Sequence: m.Sequence,
 		RMSE: positive(m.Metrics.RMSE), BiasRMSE: positive(m.Metrics.BiasRMSE), Ratings: m.Metrics.Ratings,
-		SeenAt: a.now().UnixMilli(), Simulated: m.Simulated,
+		SeenAt: a.now().UnixMilli(), Simulated: m.Simulated, Share: Number(m.Share), Reason: cut(m.Reason, maxReason), Verdict: shortVerdict(m.Verdict),
 	}
 	if !m.PromotedAt.IsZero() {
 		model.PromotedAt = m.PromotedAt.UnixMilli()

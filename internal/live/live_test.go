@@ -137,6 +137,34 @@ func TestTheChampionIsThePromotionWithTheHighestSequence(t *testing.T) {
 	}
 }
 
+func TestVersionsAreComparedAndVerdictsKeptInBounds(t *testing.T) {
+	a, c := newTest()
+	shadow := `,"requested_at":%q,"actual":3,"shadows":[{"model_version":"v0","role":"challenger:previous","prediction":3.5}]`
+	predict(t, a, 1, c.t, 4, fmt.Sprintf(shadow, c.t.Format(time.RFC3339)))
+	predict(t, a, 2, c.t, 4, fmt.Sprintf(shadow, c.t.Add(48*time.Hour).Format(time.RFC3339))) // no request comes from the future
+	c.t = c.t.Add(26 * time.Hour)
+	predict(t, a, 3, c.t, 4, fmt.Sprintf(shadow, c.t.Format(time.RFC3339)))
+	got := a.Snapshot().Comparisons
+	if len(got) != 1 || got[0].Champion != "v1" || got[0].Challenger != "v0" || got[0].Users != 1 || got[0].Ratings != 1 || got[0].Open != 1 || got[0].Gain != 0.75 {
+		t.Errorf("comparisons %+v", got)
+	}
+	test := `{"name":"newest ratings","head":"rating","gain":{"low":-0.01,"high":0.02},"effective_users":71.5,"decision":"undecided"}`
+	err := a.Announcement([]byte(`{"role":"challenger:candidate","version":"v2","sequence":2,"share":0.1,"reason":"why","verdict":{"outcome":"undecided","reason":"` +
+		strings.Repeat("x", 5000) + `","tests":[` + strings.Repeat(test+",", 20) + test + `],"guards":[{"name":"ndcg10"}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Announcement([]byte(`{"role":"challenger:candidate","version":"","sequence":3}`)); err != nil {
+		t.Fatal(err)
+	}
+	models := a.Snapshot().Models
+	m := models[1]
+	if m.Verdict == nil || m.Verdict.Outcome != "undecided" || len(m.Verdict.Reason) > maxReason || len(m.Verdict.Tests) != maxTests ||
+		m.Verdict.Tests[0].Effective != 71.5 || m.Verdict.Guards != nil || m.Reason != "why" || m.Share != 0.1 || models[0].Version != "" {
+		t.Errorf("models %+v", models)
+	}
+}
+
 func TestBadMessagesAreErrorsThatNameTheField(t *testing.T) {
 	a, _ := newTest()
 	for text, want := range map[string]string{
@@ -151,8 +179,10 @@ func TestBadMessagesAreErrorsThatNameTheField(t *testing.T) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
-	if err := a.Announcement([]byte(`{"version":"v1"}`)); err == nil {
-		t.Error("an announcement without role is taken")
+	for _, text := range []string{`{"version":"v1"}`, `{"role":"champion","sequence":1}`} {
+		if err := a.Announcement([]byte(text)); err == nil {
+			t.Errorf("%s is taken", text)
+		}
 	}
 	if got := a.Snapshot().Totals; got != (Totals{}) {
 		t.Errorf("bad messages count: %+v", got)

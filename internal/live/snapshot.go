@@ -1,5 +1,10 @@
 package live
 
+import (
+	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
+)
+
 // Snapshot is all that a page shows, at one moment. Times are Unix
 // milliseconds, ratings and errors are stars.
 type Snapshot struct {
@@ -18,6 +23,10 @@ type Snapshot struct {
 	Models        []Model       `json:"models"`         // newest promotion first
 	DeadLetters   []DeadLetter  `json:"dead_letters"`   // newest first
 	ByModel       []ModelResult `json:"by_model"`       // latest in use first
+
+	// Comparisons are of a champion and its challengers on live ratings, those that
+	// had a rating last first.
+	Comparisons []experiment.Result `json:"comparisons"`
 }
 
 // Totals count messages since this process started to read.
@@ -96,7 +105,7 @@ type Prediction struct {
 // Model is one promotion of a model version.
 type Model struct {
 	Role       string `json:"role"`
-	Version    string `json:"version"`
+	Version    string `json:"version"` // "" says that the role was taken away
 	Sequence   int64  `json:"sequence"`
 	RMSE       Number `json:"rmse"`      // on its holdout
 	BiasRMSE   Number `json:"bias_rmse"` // of user and movie biases alone, on the same holdout
@@ -104,6 +113,10 @@ type Model struct {
 	PromotedAt int64  `json:"promoted_at"`
 	SeenAt     int64  `json:"seen_at"` // by this process
 	Simulated  bool   `json:"simulated"`
+
+	Share   Number           `json:"share"` // of the users that a challenger serves; 0 is shadow
+	Reason  string           `json:"reason"`
+	Verdict *message.Verdict `json:"verdict"` // the gate's, without its guards; null where there is none
 }
 
 // ModelResult is what the predictions of one model version were like.

@@ -25,6 +25,7 @@ func (a *Aggregates) Snapshot() Snapshot {
 		Models:        append([]Model{}, a.models...),
 		DeadLetters:   append([]DeadLetter{}, a.reasons...),
 		ByModel:       []ModelResult{},
+		Comparisons:   a.comparisons.Results(),
 	}
 	s.Totals.DistinctMovies = int64(len(a.movies))
 	for i, m := range s.Models {

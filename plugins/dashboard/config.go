@@ -14,11 +14,13 @@ const (
 	fieldTitle   = "title"
 	fieldNotice  = "notice"
 	fieldRefresh = "refresh"
+	fieldPeriod  = "compare_period"
 )
 
 const (
 	minWindow  = 3 * time.Minute
 	minRefresh = 100 * time.Millisecond
+	minPeriod  = time.Second
 )
 
 func dashboardSpec() *service.ConfigSpec {
@@ -55,6 +57,10 @@ The data is public to whoever reaches the address: it has no authentication, and
 				Description("The page is updated at most this often, at least 100ms.").
 				Default("1s").
 				Advanced(),
+			service.NewDurationField(fieldPeriod).
+				Description("Of how much time a user's ratings make one value where versions are compared; the same as als_compare's period.").
+				Default("24h").
+				Advanced(),
 		).
 		Example("A page for three topics",
 			"Follows predictions, models and dead letters from their beginning at each start.", `
@@ -87,6 +93,7 @@ func init() {
 type config struct {
 	address         string
 	window, refresh time.Duration
+	period          time.Duration // of comparisons
 	title, notice   string
 }
 
@@ -114,6 +121,9 @@ func parseConfig(conf *service.ParsedConfig) (c config, err error) {
 	if c.refresh, err = conf.FieldDuration(fieldRefresh); err != nil {
 		return c, err
 	}
+	if c.period, err = conf.FieldDuration(fieldPeriod); err != nil {
+		return c, err
+	}
 	if _, _, err := net.SplitHostPort(c.address); err != nil {
 		return c, fmt.Errorf("field %s: %w; give host and port such as 127.0.0.1:4195", fieldAddress, err)
 	}
@@ -122,6 +132,9 @@ func parseConfig(conf *service.ParsedConfig) (c config, err error) {
 	}
 	if c.refresh < minRefresh {
 		return c, fmt.Errorf("field %s: %v is too often; give at least %v", fieldRefresh, c.refresh, minRefresh)
+	}
+	if c.period < minPeriod {
+		return c, fmt.Errorf("field %s: %v is too short; give at least %v", fieldPeriod, c.period, minPeriod)
 	}
 	return c, nil
 }

@@ -262,9 +262,10 @@ func TestThePageIsSafeAndSmall(t *testing.T) {
 
 func TestBadConfigurationNamesTheField(t *testing.T) {
 	for yaml, want := range map[string]string{
-		"address: localhost": "field address",
-		"window: 1m":         "field window",
-		"refresh: 1ms":       "field refresh",
+		"address: localhost":  "field address",
+		"window: 1m":          "field window",
+		"refresh: 1ms":        "field refresh",
+		"compare_period: 1ms": "field compare_period",
 	} {
 		conf, err := dashboardSpec().ParseYAML(yaml, nil)
 		if err != nil {

@@ -47,15 +47,18 @@ func demoMessage(n int, at time.Time, rng *rand.Rand) *service.Message {
 		cold = `"user"`
 	}
 	msg := service.NewMessage(fmt.Appendf(nil, `{"request_id":"events-0-%d","user_id":%d,"movie_id":%d,"prediction":%.4f,"title":"%s","genres":[%s],`+
-		`"model_version":"20260102-1504%02d-9f3c","requested_at":%q,"predicted_at":%q,"cold":[%s],"actual":%v}`,
-		n, rng.IntN(610)+1, movie+1, value, m.title, m.genres, n/3000, at.Format(time.RFC3339Nano), at.Format(time.RFC3339Nano), cold, actual))
+		`"model_version":"20260102-1504%02d-9f3c","requested_at":%q,"predicted_at":%q,"cold":[%s],"actual":%v,`+
+		`"shadows":[{"model_version":"20260101-0900","role":"challenger:previous","prediction":%.4f}]}`,
+		n, rng.IntN(610)+1, movie+1, value, m.title, m.genres, n/3000, at.Format(time.RFC3339Nano), at.Format(time.RFC3339Nano), cold, actual, value+rng.NormFloat64()*.3))
 	msg.MetaSetMut("kafka_topic", "predictions")
 	return msg
 }
 
 func demoAnnouncement(version int, at time.Time) *service.Message {
 	msg := service.NewMessage(fmt.Appendf(nil, `{"role":"champion","version":"20260102-1504%02d-9f3c","uri":"file:///models","sha256":"","sequence":%d,`+
-		`"promoted_at":%q,"metrics":{"rmse":%.4f,"bias_rmse":0.8632,"ratings":%d},"simulated":true}`,
+		`"promoted_at":%q,"metrics":{"rmse":%.4f,"bias_rmse":0.8632,"ratings":%d},"simulated":true,`+
+		`"verdict":{"outcome":"undecided","rule":"changed recipe","reason":"too few users","tests":[{"name":"newest ratings","head":"rating","champion":0.8571,"challenger":0.8533,`+
+		`"gain":{"low":-0.0012,"high":0.0087},"effective_users":71.4,"decision":"undecided"}]}}`,
 		version, version+1, at.Format(time.RFC3339), .856-.002*float64(version), 80_000+2_000*version))
 	msg.MetaSetMut("kafka_topic", "models")
 	return msg

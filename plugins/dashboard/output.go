@@ -8,6 +8,7 @@ import (
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
+	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
 	"github.com/recsys-benthos/recsys-benthos/internal/live"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 )
@@ -34,7 +35,7 @@ type dashboard struct {
 }
 
 func newDashboard(c config) *dashboard {
-	return &dashboard{config: c, live: live.New(live.Config{Window: c.window})}
+	return &dashboard{config: c, live: live.New(live.Config{Window: c.window, Compare: experiment.Config{Period: c.period}})}
 }
 
 // state is what the page is given.

@@ -22,6 +22,8 @@ var badConfigurations = map[string]string{
 	"catalog_from_nowhere":            lints + "(10,1) give either source, a MovieLens folder or file, or store, the label of a rating store with movies",
 	"catalog_missing":                 startsNot + `opening movie catalog "catalog": failed to init cache 'catalog' path root.cache_resources: reading the movie catalog: looking for MovieLens data: stat ./no/such/folder: no such file or directory`,
 	"catalog_without_column":          startsNot + `opening movie catalog "catalog": failed to init cache 'catalog' path root.cache_resources: reading the movie catalog: $STATE/movies.csv line 1: no column "genres"; expected movieId,title,genres`,
+	"compare_alpha_one":               lints + "(10,1) field alpha must lie between 0 and 1",
+	"compare_period_too_short":        startsNot + `failed to init processor <no label> path root.pipeline.processors.0: field period: 10ms is too short; give at least 1s`,
 	"component_unknown":               lints + "(8,1) unable to infer processor type from candidates: [als_predicct]",
 	"dashboard_address_without_port":  startsNot + "failed to init output <no label> path root.output: field address: address localhost: missing port in address; give host and port such as 127.0.0.1:4195",
 	"dead_letter_size_unreadable":     startsNot + `failed to init processor <no label> path root.pipeline.processors.0: field max_bytes: strconv.ParseFloat: parsing "": invalid syntax; write it as 900KiB`,

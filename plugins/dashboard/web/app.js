@@ -66,10 +66,12 @@ function render() {
   drawAttraction(state);
   drawGenres(state);
   fillMovies(state);
-  const tables = JSON.stringify([state.latest, state.models, state.by_model, state.dead_letters]);
+  const tables = JSON.stringify([state.latest, state.models, state.by_model, state.dead_letters, state.comparisons]);
   if (tables === shown) return; // a selection in them stays
   shown = tables;
   fillModels(state);
+  fillComparisons(state);
+  fillVerdicts(state);
   fillReasons(state);
   fillLatest(state);
 }

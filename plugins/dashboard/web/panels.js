@@ -10,6 +10,7 @@ const number = (digits) => {
 const whole = number(0);
 const stars = number(2);
 const fine = number(3);
+const signed = (x) => (x > 0 ? '+' : '') + fine(x);
 const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 const clockShort = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const day = new Intl.DateTimeFormat('en', { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
@@ -243,7 +244,7 @@ function fillRows(id, rows, columns, sentence) {
 }
 
 function version(model, current) {
-  const cell = make('span', '', model.version);
+  const cell = make('span', '', model.version || 'none any more');
   if (current) cell.append(' ', make('span', 'tag', 'in use'));
   if (model.role !== 'champion') cell.append(' ', make('span', 'tag', model.role));
   if (model.simulated) cell.append(' ', make('span', 'tag', 'simulated ratings'));
@@ -263,6 +264,42 @@ function fillModels(state) {
       ],
     };
   }), 6, 'Waiting for the first model…');
+}
+
+const outcomes = { better: 'better', worse: 'worse', '': 'undecided' };
+
+function fillComparisons(state) {
+  fillRows('comparisons', state.comparisons.map((c) => {
+    const few = c.low === -1 && c.high === 1;
+    const challenger = make('span', '', c.challenger);
+    challenger.append(' ', make('span', 'tag', c.role));
+    return {
+      className: state.model && state.model.version === c.champion ? 'current' : '',
+      cells: [
+        challenger, c.champion, [c.users ? signed(c.gain) : '–', 'n'], [few ? '–' : signed(c.low), 'n'], [few ? '–' : signed(c.high), 'n'],
+        [whole(c.users), 'n'], [c.e_value < 1000 ? stars(c.e_value) : c.e_value.toExponential(0), 'n'],
+        c.users === 0 ? 'no user\'s day is over' : outcomes[c.settled] ?? c.settled,
+      ],
+    };
+  }), 8, 'No challenger has predicted a rating yet.');
+}
+
+// fillVerdicts shows the gate's tests of the newest versions that have any.
+function fillVerdicts(state) {
+  const judged = state.models.filter((m) => m.verdict).slice(0, 5);
+  fillRows('verdicts', judged.flatMap((m) => {
+    const outcome = make('span', '', m.verdict.outcome);
+    outcome.title = m.verdict.reason;
+    const tests = m.verdict.tests || [];
+    if (tests.length === 0) return [{ className: '', cells: [m.version, outcome, m.verdict.rule, '', '', '', '', '', ''] }];
+    return tests.map((test, i) => ({
+      className: '',
+      cells: [
+        i === 0 ? m.version : '', i === 0 ? outcome : '', `${test.name} (${test.head})`, [fine(test.champion), 'n'], [fine(test.challenger), 'n'],
+        [signed(test.gain.low), 'n'], [signed(test.gain.high), 'n'], [whole(test.effective_users), 'n'], test.decision,
+      ],
+    }));
+  }), 9, 'No version was judged yet.');
 }
 
 function fillReasons(state) {
