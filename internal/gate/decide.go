@@ -103,7 +103,7 @@ func (c Change) conclude(v message.Verdict, last []message.Test, guards []messag
 	v.Rule, v.Guards = c.Rule(), guards
 	if len(last) == 0 {
 		v.Outcome = message.OutcomeUndecided
-		v.Reason = "undecided: there are no ratings to compare with " + v.Against + " on"
+		v.Reason = "undecided: there is nothing to compare with " + v.Against + " on"
 		return v
 	}
 	figures := c.words(last, v.Against)

@@ -67,7 +67,7 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 		Change: change, Margin: j.Tolerance, Ratings: c.log.Ratings, Threads: j.Parameters.Threads, Seed: holdoutSeed, Share: share,
 		Before: func(ctx context.Context, n int) (*als.Factors, error) {
 			// Also from the champion, who does not know what comes after.
-			_, f, err := j.quiet().fit(ctx, firstRatings(c.log, n), warmed(c.chosen, j.Start), j.Start)
+			_, f, err := j.fit(ctx, firstRatings(c.log, n), warmed(c.chosen, j.Start), j.Start)
 			return f, err
 		},
 		Twins: func(ctx context.Context) (champion, challenger *als.Factors, err error) {
@@ -76,7 +76,7 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 			}
 			if c.twin == nil || share != c.Manifest.Holdout.Share {
 				part, _ := withoutHashed(c.log, share)
-				if _, c.twin, err = j.quiet().fit(ctx, part, c.chosen, nil); err != nil {
+				if _, c.twin, err = j.fit(ctx, part, c.chosen, nil); err != nil {
 					return nil, nil, err
 				}
 				c.Manifest.Holdout.Share = share
@@ -84,12 +84,6 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 			return champion, c.twin, nil
 		},
 	}.Judge(ctx)
-}
-
-// quiet is the job without progress, which is that of the way to the version.
-func (j Job) quiet() Job {
-	j.Progress = nil
-	return j
 }
 
 // championTwin is trained from scratch on what the champion knew, without the hashed
@@ -120,7 +114,7 @@ func (j Job) championTwin(ctx context.Context, c *Candidate, manifest registry.M
 	if len(part.Ratings) == 0 {
 		return nil, nil
 	}
-	_, f, err := j.quiet().fit(ctx, part, p, nil)
+	_, f, err := j.fit(ctx, part, p, nil)
 	return f, err
 }
 

@@ -169,8 +169,8 @@ func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64
 		}
 	}
 	t.progress.begin()
+	defer t.progress.end()
 	candidate, err := job.Train(ctx, log)
-	t.progress.end()
 	if err != nil {
 		return training.Outcome{}, err
 	}
@@ -209,6 +209,11 @@ func (t *trainer) report(outcome training.Outcome, msg *service.Message) error {
 	m := outcome.Manifest
 	t.log.Infof("Version %s, trained on %d ratings in %.2f s: holdout RMSE %.4f (biases alone %.4f); %s",
 		m.Version, m.Metrics.Ratings, m.Seconds, m.Metrics.RMSE, m.Metrics.BiasRMSE, m.Verdict)
+	if m.Gate != nil {
+		for _, warning := range m.Gate.Warnings {
+			t.log.Debugf("Version %s: %s", m.Version, warning)
+		}
+	}
 	if !outcome.Promoted {
 		msg.MetaSetMut("als_train", outcomeKept)
 		return setJSON(msg, m)
