@@ -18,6 +18,9 @@ const (
 	nameTwins  = "twins"
 )
 
+// mostOfAll is the share of the ratings that a window may have.
+const mostOfAll = 0.2
+
 // Case is a challenger for the champion's place.
 type Case struct {
 	Champion *als.Factors
@@ -34,8 +37,8 @@ type Case struct {
 	// Before makes a challenger from the first n ratings alone.
 	Before func(ctx context.Context, n int) (*als.Factors, error)
 	// Twins makes both versions from scratch from what they are to know, without the
-	// pairs that eval.InTest tells by Seed and Share. The champion's is nil if none of
-	// what it knew is left.
+	// pairs that eval.InTest tells by Seed and Share. The champion's is nil if it cannot
+	// be made again.
 	Twins func(ctx context.Context) (champion, challenger *als.Factors, err error)
 	Seed  uint64
 	Share float64
@@ -49,7 +52,7 @@ type Judgement struct {
 }
 
 // Judge compares the two on the newest half of the ratings that are newer than the
-// champion's, then, if it takes more to decide, on all of these, and then by twins.
+// champion's, then, if it takes more to decide, on more of these, and then by twins.
 // Trainings that the decision does not need are not asked for.
 func (c Case) Judge(ctx context.Context) (Judgement, error) {
 	j := Judgement{Verdict: message.Verdict{Against: c.Version, Rule: c.Change.Rule()}}
@@ -94,15 +97,23 @@ func (c Case) newest(ctx context.Context, j *Judgement) (stageResult, error) {
 	return c.window(ctx, j, nameNewest, from+(len(c.Ratings)-from)/2)
 }
 
+// longer looks at all newer ratings, but where they are all that is new at the newest
+// three quarters: without any of them a version by the same recipe is the champion over
+// again, and to compare the two says nothing.
 func (c Case) longer(ctx context.Context, j *Judgement) (stageResult, error) {
-	return c.window(ctx, j, nameLonger, c.newer())
+	from := c.newer()
+	if c.Change == Nothing {
+		from += (len(c.Ratings) - from) / 4
+	}
+	return c.window(ctx, j, nameLonger, from)
 }
 
-// window compares by the ratings from place from on. It costs no training where users
-// are too few.
+// window compares by the ratings from place from on, or fewer: no more than a part of
+// all, without which a twin would be another model than what is published. It costs no
+// training where users are too few, or where the window is the one before.
 func (c Case) window(ctx context.Context, j *Judgement, name string, from int) (stageResult, error) {
-	from = max(from, len(c.Ratings)-mostPairs)
-	if from == 0 || effectiveUsers(usersOf(c.Ratings[from:])) < leastEffective {
+	from = max(from, len(c.Ratings)-mostPairs, len(c.Ratings)-int(mostOfAll*float64(len(c.Ratings))))
+	if from == j.Knew || effectiveUsers(usersOf(c.Ratings[from:])) < leastEffective {
 		return stageResult{}, nil
 	}
 	challenger, err := c.Before(ctx, from)
@@ -121,8 +132,12 @@ func (c Case) twins(ctx context.Context, j *Judgement) (stageResult, error) {
 	}
 	j.Twin, j.Knew = challenger, 0
 	t := hashed(c.Ratings, c.Seed, c.Share)
-	if champion == nil || len(t.steps.Ratings) == 0 {
+	if len(t.steps.Ratings) == 0 {
 		return stageResult{settles: true}, nil
+	}
+	if champion == nil {
+		champion = c.Champion // a challenger that beats it all the same is better
+		j.Warnings = append(j.Warnings, c.Version+" could not be made again from what it knew, so it is compared as it is: it may know the ratings that it is compared on")
 	}
 	return c.compare(ctx, j, t, champion, challenger, true)
 }

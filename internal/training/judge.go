@@ -120,8 +120,8 @@ func (j Job) championTwin(ctx context.Context, c *Candidate, manifest registry.M
 
 const (
 	refitPairs = 20_000
-	// What is trained on everything may differ from its twin by this share of the twin's
-	// RMSE, or so many stars where that is not known. On ml-latest-small it is .08 stars
+	// What is trained on everything may differ from its twin by this share of the RMSE of
+	// a twin, or by so many stars if that is more. On ml-latest-small it is .08 stars
 	// for als, .11 for als_vb, .09 for als_bayes and .23 for als_spark, of .81 to 1.01;
 	// what was trained on permuted values is .58 to .89 off.
 	refitShare = 0.5
@@ -141,10 +141,7 @@ func (c *Candidate) refit(twin *als.Factors) (*message.Refit, error) {
 	if _, err := m.WriteTo(sum); err != nil {
 		return nil, fmt.Errorf("writing the twin: %w", err)
 	}
-	refit := message.Refit{Twin: hex.EncodeToString(sum.Sum(nil)), Limit: refitLimit}
-	if c.Manifest.Metrics.RMSE > 0 {
-		refit.Limit = refitShare * c.Manifest.Metrics.RMSE
-	}
+	refit := message.Refit{Twin: hex.EncodeToString(sum.Sum(nil)), Limit: max(refitLimit, refitShare*c.Manifest.Metrics.RMSE)}
 	random, squares := rand.New(rand.NewPCG(holdoutSeed, 0)), 0.0
 	for range refitPairs {
 		user, movie := twin.Users[random.IntN(len(twin.Users))], c.log.Ratings[random.IntN(len(c.log.Ratings))].Movie
