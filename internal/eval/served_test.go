@@ -188,7 +188,9 @@ func TestListeners(t *testing.T) {
 	history := []ratings.Rating{{User: 1, Movie: 10, Value: 5}, {User: 2, Movie: 10, Value: 3}, {User: 4, Movie: 20, Value: 3}}
 	got := eval.Listeners(eval.NewHistories(history, anyone, func(r ratings.Rating) bool { return r.User == 4 }), []ratings.Rating{
 		{User: 2, Movie: 40, Value: 4},
-		{User: 1, Movie: 30, Value: 4}, {User: 1, Movie: 20, Value: 5}, {User: 1, Movie: 20, Value: 4.5},
+		{User: 1, Movie: 30, Value: 4},
+		{User: 1, Movie: 20, Value: 5},
+		{User: 1, Movie: 20, Value: 4.5},
 		{User: 1, Movie: 50, Value: 3.5}, // not relevant
 		{User: 1, Movie: 10, Value: 5},   // rated before
 		{User: 3, Movie: 10, Value: 5},   // no history

@@ -65,7 +65,7 @@ func TestGuardsOfLists(t *testing.T) {
 func TestCoverageIsOfUsersNotOfLists(t *testing.T) {
 	var l lists
 	for user := range int64(200) {
-		l.champion = append(l.champion, listed(0, user))        // a movie for each
+		l.champion = append(l.champion, listed(0, user))         // a movie for each
 		l.challenger = append(l.challenger, listed(0, user%150)) // a quarter shares theirs
 	}
 	g := coverageGuard(l, 1000)

@@ -106,19 +106,23 @@ func TestTrialsGoOnUntilOneDecides(t *testing.T) {
 		tests   []string
 	}{
 		{
-			"much newer data", c.against(n/2, Nothing, parameters(1.25)), message.OutcomePromoted, []string{"before"},
+			"much newer data", c.against(n/2, Nothing, parameters(1.25)), message.OutcomePromoted,
+			[]string{"before"},
 			[]string{"newest ratings/preference/undecided", "newest ratings/rating/better"},
 		},
 		{
-			"few new ratings", c.against(n-40, Nothing, parameters(1.25)), message.OutcomePromoted, []string{"twins"},
+			"few new ratings", c.against(n-40, Nothing, parameters(1.25)), message.OutcomePromoted,
+			[]string{"twins"},
 			[]string{"twins/preference/better", "twins/rating/better"},
 		},
 		{
-			"a recipe that predicts the mean", c.against(n/2, RatingHead, parameters(1e5)), message.OutcomeRejected, []string{"before"},
+			"a recipe that predicts the mean", c.against(n/2, RatingHead, parameters(1e5)), message.OutcomeRejected,
+			[]string{"before"},
 			[]string{"newest ratings/rating/worse"},
 		},
 		{
-			"the same, of few new ratings", c.against(n-30, RatingHead, parameters(1e5)), message.OutcomeRejected, []string{"twins"},
+			"the same, of few new ratings", c.against(n-30, RatingHead, parameters(1e5)), message.OutcomeRejected,
+			[]string{"twins"},
 			[]string{"twins/rating/worse"},
 		},
 	} {

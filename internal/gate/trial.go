@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -43,8 +44,7 @@ func window(name string, sorted []ratings.Rating, from int) trial {
 
 // hashed is the trial by the pairs of a random split that neither version was
 // trained on, whenever they were rated: each is predicted from all other ratings of
-// its user, none of which are hashed. Users are cold where they have their first
-// ratings, which are predicted in the order of time.
+// its user, none of which are hashed.
 func hashed(sorted []ratings.Rating, seed uint64, share float64) trial {
 	isTest := func(r ratings.Rating) bool { return eval.InTest(seed, share, r.User, r.Movie) }
 	test := pairs(sorted, isTest)
@@ -54,22 +54,40 @@ func hashed(sorted []ratings.Rating, seed uint64, share float64) trial {
 		steps: eval.Steps{Ratings: test, Learn: func(int) bool { return false }},
 	}
 	t.listeners = some(eval.Listeners(t.before, test))
-	first, learned := []ratings.Rating{}, map[int64]int{}
-	for _, r := range sorted {
-		if !users.has(r.User) || learned[r.User] >= coldRatings {
-			continue
-		}
-		first = append(first, r)
-		if !isTest(r) {
-			learned[r.User]++
-		}
-	}
-	t.cold = eval.Steps{
-		Ratings: first,
-		Predict: func(k int) bool { return isTest(first[k]) },
-		Learn:   func(k int) bool { return !isTest(first[k]) },
-	}
+	t.cold = beginners(sorted, users, test, isTest)
 	return t
+}
+
+// beginners are predicted in the test ratings as if they had rated little: each next
+// one from one rating more, from none to four, and then from none again. That tells
+// more than the few test ratings that came so early.
+func beginners(sorted []ratings.Rating, users userCounts, test []ratings.Rating, isTest func(ratings.Rating) bool) eval.Steps {
+	first, asked := map[int64][]ratings.Rating{}, map[int64]int{}
+	for _, r := range sorted {
+		if users.has(r.User) && len(first[r.User]) < coldRatings-1 && !isTest(r) {
+			first[r.User] = append(first[r.User], r)
+		}
+	}
+	rounds := make([][]ratings.Rating, coldRatings)
+	for _, r := range test {
+		round := asked[r.User] % coldRatings
+		rounds[round] = append(rounds[round], r)
+		asked[r.User]++
+	}
+	var steps []ratings.Rating
+	for round, predicted := range rounds {
+		for _, user := range slices.Sorted(maps.Keys(first)) {
+			if round > 0 && round <= len(first[user]) {
+				steps = append(steps, first[user][round-1])
+			}
+		}
+		steps = append(steps, predicted...)
+	}
+	return eval.Steps{
+		Ratings: steps,
+		Predict: func(k int) bool { return isTest(steps[k]) },
+		Learn:   func(k int) bool { return !isTest(steps[k]) },
+	}
 }
 
 // pairs are the test ratings, of some users where there are too many.

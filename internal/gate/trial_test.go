@@ -2,7 +2,6 @@ package gate
 
 import (
 	"math"
-	"slices"
 	"testing"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/eval"
@@ -75,25 +74,10 @@ func TestNobodyIsPredictedFromWhatIsTestedOn(t *testing.T) {
 	}
 }
 
-// TestColdUsersOfTwins are predicted from the few ratings that they had by then: by
-// hand for one user, all of whose first ratings are looked at.
+// TestColdUsersOfTwins are predicted from none to four of their first ratings.
 func TestColdUsersOfTwins(t *testing.T) {
 	c := newContest(t)
 	tr := hashed(c.all, twinSeed, twinShare)
-	type pair struct {
-		movie int64
-		known int32
-	}
-	want := map[int64][]pair{}
-	learned := map[int64]int32{}
-	for _, r := range c.all {
-		switch isTest := eval.InTest(twinSeed, twinShare, r.User, r.Movie); {
-		case isTest && learned[r.User] < coldRatings:
-			want[r.User] = append(want[r.User], pair{r.Movie, learned[r.User]})
-		case !isTest:
-			learned[r.User]++
-		}
-	}
 	s, err := eval.NewServed(c.fit(c.unhashed(c.all), parameters(1.25)))
 	if err != nil {
 		t.Fatal(err)
@@ -102,36 +86,34 @@ func TestColdUsersOfTwins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[int64][]pair{}
-	count := 0
+	first := map[int64][]ratings.Rating{}
+	for _, r := range c.unhashed(c.all) {
+		first[r.User] = append(first[r.User], r)
+	}
+	known, count := map[int32]int{}, 0
+	got := map[ratings.Rating]eval.Predicted{}
 	for k, r := range tr.cold.Ratings {
 		if tr.cold.Predict(k) {
-			got[r.User] = append(got[r.User], pair{r.Movie, predicted[k].Known})
+			got[r] = predicted[k]
+			known[predicted[k].Known]++
 			count++
 		}
 	}
-	if len(got) != len(want) || count < 30 {
-		t.Fatalf("%d users with %d cold pairs, want %d", len(got), count, len(want))
+	if count != len(tr.steps.Ratings) || len(got) != count || len(known) != coldRatings {
+		t.Fatalf("%d predictions of %d pairs from %v ratings", count, len(tr.steps.Ratings), known)
 	}
-	for user, pairs := range want {
-		if !slices.Equal(got[user], pairs) {
-			t.Errorf("user %d: %v, want %v", user, got[user], pairs)
+	asked := map[int64]int32{}
+	for _, r := range tr.steps.Ratings {
+		round := asked[r.User] % coldRatings
+		asked[r.User]++
+		h := eval.NewHistories(first[r.User][:round], func(int64) bool { return true }, nil)
+		want, err := s.Predict(t.Context(), 1, h, eval.Steps{Ratings: []ratings.Rating{r}})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	v, err := newVersions(c.fit(c.unhashed(c.all), parameters(1.25)), c.fit(c.unhashed(c.all), parameters(8)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	of, err := v.errors(t.Context(), 1, tr.coldBefore, tr.cold, coldRatings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pairs := 0.0
-	for _, s := range of {
-		pairs += s.count
-	}
-	if len(of) != len(want) || int(pairs) != count {
-		t.Errorf("%v pairs of %d users count, want %d of %d", pairs, len(of), count, len(want))
+		if got[r] != want[0] || want[0].Known != round {
+			t.Fatalf("%+v: %+v, want %+v", r, got[r], want[0])
+		}
 	}
 }
 

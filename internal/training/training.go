@@ -104,7 +104,9 @@ func (j Job) Train(ctx context.Context, log ratings.Log) (*Candidate, error) {
 }
 
 // secondsSince are rounded to milliseconds.
-func secondsSince(started time.Time) float64 { return math.Round(time.Since(started).Seconds()*1000) / 1000 }
+func secondsSince(started time.Time) float64 {
+	return math.Round(time.Since(started).Seconds()*1000) / 1000
+}
 
 // measure trains a twin on the training part, and fills in its errors and those of
 // biases alone on what is held out.
