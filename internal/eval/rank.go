@@ -219,7 +219,7 @@ type listQuality struct {
 //	average precision = Σ_k≤100 rel_k·precision@k / min(count, 100)
 //
 // relevant are the movies that count, ascending, of count ≥ 1 in all.
-func quality(list, relevant []int32, count int) (q listQuality) {
+func quality[movie int32 | int64](list, relevant []movie, count int) (q listQuality) {
 	hits, gain, best := 0.0, 0.0, 0.0
 	for k := range listDepth {
 		discount := 1 / math.Log2(float64(k+2))

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
+	"github.com/recsys-benthos/recsys-benthos/internal/eval"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
 )
@@ -32,7 +33,7 @@ func TestEarlyStopTakesTheBestIterations(t *testing.T) {
 		if p.Validation == p.Validation {
 			validated = append(validated, p.Validation)
 		} else {
-			total = p.Total
+			total = p.Total // of the twin and then of the version
 		}
 	}
 	c := train(t, j, all)
@@ -45,8 +46,8 @@ func TestEarlyStopTakesTheBestIterations(t *testing.T) {
 	if got := recorded(t, c).Iterations; got != best+1 || got != total || len(validated) != best+1+3 {
 		t.Errorf("trained for %d iterations of %d, want %d, after errors %.4f", got, total, best+1, validated)
 	}
-	if c.Manifest.Metrics.Ratings != int64(len(all)-len(c.Holdout)) {
-		t.Errorf("trained on %d ratings of %d", c.Manifest.Metrics.Ratings, len(all)-len(c.Holdout))
+	if c.Manifest.Metrics.Ratings != int64(len(all)) {
+		t.Errorf("trained on %d ratings of %d", c.Manifest.Metrics.Ratings, len(all))
 	}
 }
 
@@ -80,10 +81,13 @@ func TestWarmStartIsRecorded(t *testing.T) {
 	}
 	first := publish(t, j, r, train(t, j, all))
 	warm, why, err := j.WarmStart(r)
-	if err != nil || why != "" || warm.Start == nil || warm.Parameters.Iterations != 3 {
-		t.Fatalf("got %q, %v, %d iterations, want 3 of 5", why, err, warm.Parameters.Iterations)
+	if err != nil || why != "" || warm.Start == nil {
+		t.Fatalf("got %q, %v", why, err)
 	}
 	c := train(t, warm, all)
+	if p := recorded(t, c); p.Iterations != 3 {
+		t.Errorf("took %d iterations, want 3 of 5", p.Iterations)
+	}
 	if c.Manifest.StartedFrom != first.Manifest.Version {
 		t.Errorf("started from %q, want %q", c.Manifest.StartedFrom, first.Manifest.Version)
 	}
@@ -102,8 +106,55 @@ func TestWarmStartIsRecorded(t *testing.T) {
 	j.Parameters.Algorithm = als.VB
 	own := newRegistry(t)
 	publish(t, j, own, train(t, j, all))
-	if warm, _, err = j.WarmStart(own); err != nil || warm.Start == nil || warm.Parameters.Iterations != 5 {
-		t.Errorf("als_vb: %d iterations, %v, want all 5: its ratings are learnt from scratch", warm.Parameters.Iterations, err)
+	if warm, _, err = j.WarmStart(own); err != nil || warm.Start == nil {
+		t.Fatal(err)
+	}
+	if p := recorded(t, train(t, warm, all)); p.Iterations != 5 {
+		t.Errorf("als_vb: %d iterations, want all 5: its ratings are learnt from scratch", p.Iterations)
+	}
+}
+
+// TestWarmingAndWhatItHalves: of als_vb the head that ranks alone, and of a head of
+// another rank nothing.
+func TestWarmingAndWhatItHalves(t *testing.T) {
+	head := als.DefaultPreference()
+	p := als.Parameters{Algorithm: als.ALS, Iterations: 9, Preference: &head}
+	start := &als.Factors{Preference: &als.Preference{Rank: head.Rank}}
+	if got := warmed(p, nil); got.Iterations != 9 || got.Preference != &head {
+		t.Errorf("from scratch: %+v", got)
+	}
+	if got := warmed(p, start); got.Iterations != 5 || got.Preference.Iterations != 5 || head.Iterations != 10 {
+		t.Errorf("from a champion: %+v, %+v", got, got.Preference)
+	}
+	if got := cold(warmed(p, start)); got.Iterations != 10 || got.Preference.Iterations != 10 {
+		t.Errorf("and from scratch again: %+v, %+v", got, got.Preference)
+	}
+	start.Preference.Rank++
+	if got := warmed(p, start); got.Preference.Iterations != 10 {
+		t.Errorf("from a head of another rank: %+v", got.Preference)
+	}
+	p.Algorithm = als.VB
+	if got := warmed(p, start); got.Iterations != 9 || cold(p).Iterations != 9 {
+		t.Errorf("als_vb: %+v", got)
+	}
+}
+
+// TestATwinDoesNotStartFromWhoKnowsItsHoldout: the champion was trained on the pairs
+// that the twin is measured on.
+func TestATwinDoesNotStartFromWhoKnowsItsHoldout(t *testing.T) {
+	all, r := recsystest.Ratings(60, 40, 0.5, 1), newRegistry(t)
+	j := job(4)
+	j.EarlyStop = EarlyStop{Share: 0.2, Patience: 3}
+	scratch := train(t, j, all)
+	publish(t, j, r, scratch)
+	warm, _, err := j.WarmStart(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := train(t, warm, all)
+	if c.Manifest.Metrics.RMSE != scratch.Manifest.Metrics.RMSE || c.chosen.Iterations != scratch.chosen.Iterations {
+		t.Errorf("RMSE %v after %d iterations, from scratch %v after %d", c.Manifest.Metrics.RMSE, c.chosen.Iterations,
+			scratch.Manifest.Metrics.RMSE, scratch.chosen.Iterations)
 	}
 }
 
@@ -117,14 +168,17 @@ func TestChoicesOfHeldOutPairsAreNotTrainedOn(t *testing.T) {
 	j.Parameters.Preference = &head
 	plain := train(t, j, all)
 	log := ratings.Log{Ratings: all}
-	for _, r := range plain.Holdout {
+	for _, r := range all {
+		if !eval.InTest(holdoutSeed, j.Holdout, r.User, r.Movie) {
+			continue
+		}
 		log.Choices = append(log.Choices, ratings.Choice{User: r.User, Movie: r.Movie, Kind: ratings.Tagged, Time: r.Time})
 	}
 	told, err := j.Train(t.Context(), log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := plain.Model.Factors().Preference.UserFactors, told.Model.Factors().Preference.UserFactors
+	a, b := plain.twin.Preference.UserFactors, told.twin.Preference.UserFactors
 	for k := range a {
 		if a[k] != b[k] {
 			t.Fatal("a tag of a held-out pair changed what was learnt")

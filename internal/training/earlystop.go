@@ -13,7 +13,8 @@ import (
 
 // EarlyStop finds out how many iterations are best: it trains on a part of the
 // training ratings first, and measures on the rest of them after each iteration.
-// All are trained on after that, for so many iterations.
+// All are trained on after that, for so many iterations. It begins from scratch: the
+// champion would know what is measured on.
 type EarlyStop struct {
 	Share    float64 // of the training ratings to measure on, 0 to 1; 0 for no such thing
 	Patience int     // iterations without gain after which it stops, at least 1
@@ -59,7 +60,7 @@ func (j Job) iterations(ctx context.Context, part ratings.Log) (int, error) {
 	p := j.Parameters
 	p.Preference = nil
 	best, least, since := 1, math.Inf(1), 0
-	_, err = als.Task{Ratings: matrix, Start: j.Start, Validation: validation, Parameters: p, Progress: func(p als.Progress) bool {
+	_, err = als.Task{Ratings: matrix, Validation: validation, Parameters: p, Progress: func(p als.Progress) bool {
 		if j.Progress != nil {
 			j.Progress(p)
 		}

@@ -1,19 +1,14 @@
-// Package training makes model versions: it reads ratings, trains on a part of
-// them, judges the result on the rest beside the present champion, and
-// publishes and promotes it.
+// Package training makes model versions: it reads ratings, trains a version on all
+// of them and a twin on a part to measure it by, lets the gate compare it with the
+// present champion, and publishes and promotes it.
 package training
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -33,86 +28,102 @@ const minRatings = 20
 // Job is one training run.
 type Job struct {
 	Parameters als.Parameters
-	Holdout    float64 // share of the pairs held out, 0 to 1
-	Tolerance  float64 // RMSE by which a new champion may be worse, in stars
+	Holdout    float64 // share of the pairs that a twin does not know, to measure by, 0 to 1
+	Tolerance  float64 // RMSE in stars by which a champion made in the same way may be worse; gate.Margin is sensible
+	Force      bool    // promote whatever the gate finds, and record that
 	Source     string  // where the ratings come from, for people
 	Simulated  bool
 	Tool       string
 	Revision   int64        // of the store the ratings were read from, 0 if none
-	Start      *als.Factors // an earlier model to start from, see als.Task; nil for none
+	Start      *als.Factors // an earlier model to start from, see als.Task and WarmStart; nil for none
 	StartedBy  string       // its version, for the manifest
 	EarlyStop  EarlyStop
-	Progress   func(als.Progress)
-	Now        func() time.Time // nil is time.Now
-}
-
-// Outcome is what a training run led to.
-type Outcome struct {
-	Manifest  registry.Manifest
-	Promotion registry.Promotion // if Promoted
-	Promoted  bool
+	Progress   func(als.Progress) // of each training on the way to the version, one after the other
+	Now        func() time.Time   // nil is time.Now
 }
 
 // Candidate is a trained model with what is known about it.
 type Candidate struct {
-	Model    *model.Model
-	Manifest registry.Manifest // without what only publishing knows
-	Holdout  []ratings.Rating
+	Model    *model.Model      // trained on everything
+	Manifest registry.Manifest // without what only the gate and publishing know
+
+	log    ratings.Log    // in the order of time
+	chosen als.Parameters // with what the data chose, from scratch
+	twin   *als.Factors   // without the pairs of Job.Holdout, nil if that is 0
 }
 
 // holdoutSeed is the same for all versions, whatever the seed of their starting
-// factors: what is held out once is held out for ever.
+// factors, so that what is measured on is the same. The pairs of a smaller holdout
+// are among those of a larger one.
 const holdoutSeed = 42
 
-// Train trains and evaluates. Whether a pair is held out depends on a hash of
-// (seed, user, movie) alone, and what is held out is never trained on by any
-// version: that makes versions comparable on it. The pairs of a smaller holdout
-// are among those of a larger one.
+// Train trains the version, on all ratings, and before that a twin without the
+// holdout, whose errors on it are the version's Metrics. Whether a pair is held out
+// depends on a hash of (seed, user, movie) alone. It puts log.Ratings in the order of
+// time.
 func (j Job) Train(ctx context.Context, log ratings.Log) (*Candidate, error) {
-	all := log.Ratings
-	if len(all) < minRatings {
-		return nil, fmt.Errorf("%w: %d; at least %d are needed", ErrTooFewRatings, len(all), minRatings)
+	if len(log.Ratings) < minRatings {
+		return nil, fmt.Errorf("%w: %d; at least %d are needed", ErrTooFewRatings, len(log.Ratings), minRatings)
 	}
 	started := time.Now()
-	train, holdout := eval.RandomSplit(all, j.Holdout, holdoutSeed)
-	part := eval.TrainingPart(ratings.Log{Ratings: train, Choices: log.Choices}, holdoutSeed, j.Holdout)
+	ratings.SortByTime(log.Ratings)
+	part, holdout := withoutHashed(log, j.Holdout)
+	c := &Candidate{log: log}
 	var err error
-	if j.Parameters, err = j.choose(ctx, part); err != nil {
+	if c.chosen, err = j.choose(ctx, part); err != nil {
 		return nil, err
 	}
-	matrix, factors, err := j.fit(ctx, part)
+	metrics := message.Metrics{Ratings: int64(len(log.Ratings)), Holdout: int64(len(holdout))}
+	if len(holdout) > 0 {
+		if c.twin, err = j.measure(ctx, part, holdout, c.chosen, &metrics); err != nil {
+			return nil, fmt.Errorf("training without the holdout: %w", err)
+		}
+	}
+	parameters := warmed(c.chosen, j.Start)
+	matrix, factors, err := j.fit(ctx, log, parameters, j.Start)
 	if err != nil {
 		return nil, err
 	}
-	m, err := model.New(factors, model.MovieLensScale)
-	if err != nil {
+	if c.Model, err = model.New(factors, model.MovieLensScale); err != nil {
 		return nil, fmt.Errorf("checking the trained model: %w", err)
-	}
-	biases, err := als.BiasOnly(ctx, matrix, j.Parameters.Lambda, j.Parameters.Nu, biasIterations)
-	if err != nil {
-		return nil, err
-	}
-	baseline, err := model.New(biases, model.MovieLensScale)
-	if err != nil {
-		return nil, err
 	}
 	now := time.Now
 	if j.Now != nil {
 		now = j.Now
 	}
-	parameters, err := json.Marshal(j.Parameters)
+	text, err := json.Marshal(parameters)
 	if err != nil {
 		return nil, err
 	}
-	return &Candidate{Model: m, Holdout: holdout, Manifest: registry.Manifest{
-		CreatedAt: now().UTC(), Algorithm: j.Parameters.Algorithm, Parameters: parameters, StartedFrom: j.StartedBy, Tool: j.Tool,
+	c.Manifest = registry.Manifest{
+		CreatedAt: now().UTC(), Algorithm: parameters.Algorithm, Parameters: text, StartedFrom: j.StartedBy, Tool: j.Tool,
 		Data: j.describe(log, matrix), Holdout: registry.Holdout{Seed: holdoutSeed, Share: j.Holdout},
-		Metrics: message.Metrics{
-			RMSE: rmse(m, holdout), BiasRMSE: rmse(baseline, holdout),
-			Ratings: int64(len(train)), Holdout: int64(len(holdout)),
-		},
-		Seconds: math.Round(time.Since(started).Seconds()*1000) / 1000,
-	}}, nil
+		Recipe: j.recipe(), Metrics: metrics, Seconds: secondsSince(started),
+	}
+	return c, nil
+}
+
+// secondsSince are rounded to milliseconds.
+func secondsSince(started time.Time) float64 {
+	return math.Round(time.Since(started).Seconds()*1000) / 1000
+}
+
+// measure trains a twin on the training part, and fills in its errors and those of
+// biases alone on what is held out.
+func (j Job) measure(ctx context.Context, part ratings.Log, holdout []ratings.Rating, p als.Parameters, metrics *message.Metrics) (*als.Factors, error) {
+	matrix, twin, err := j.fit(ctx, part, p, nil)
+	if err != nil {
+		return nil, err
+	}
+	biases, err := als.BiasOnly(ctx, matrix, p.Lambda, p.Nu, biasIterations)
+	if err != nil {
+		return nil, err
+	}
+	if metrics.RMSE, err = rmse(twin, holdout); err != nil {
+		return nil, err
+	}
+	metrics.BiasRMSE, err = rmse(biases, holdout)
+	return twin, err
 }
 
 // choose returns the parameters with those that are left to the training part: the
@@ -137,17 +148,17 @@ func (j Job) choose(ctx context.Context, part ratings.Log) (als.Parameters, erro
 	return p, nil
 }
 
-// fit trains on all of the training part.
-func (j Job) fit(ctx context.Context, part ratings.Log) (*ratings.Matrix, *als.Factors, error) {
+// fit trains on all of a log.
+func (j Job) fit(ctx context.Context, log ratings.Log, p als.Parameters, start *als.Factors) (*ratings.Matrix, *als.Factors, error) {
 	var weights ratings.Weights
-	if j.Parameters.Preference != nil {
-		weights = j.Parameters.Preference.Weights()
+	if p.Preference != nil {
+		weights = p.Preference.Weights()
 	}
-	rated, chosen, err := part.Matrices(weights)
+	rated, chosen, err := log.Matrices(weights)
 	if err != nil {
 		return nil, nil, err
 	}
-	task := als.Task{Ratings: rated, Choices: chosen, Start: j.Start, Parameters: j.Parameters}
+	task := als.Task{Ratings: rated, Choices: chosen, Start: start, Parameters: p}
 	if j.Progress != nil {
 		task.Progress = func(p als.Progress) bool {
 			j.Progress(p)
@@ -160,106 +171,16 @@ func (j Job) fit(ctx context.Context, part ratings.Log) (*ratings.Matrix, *als.F
 
 const biasIterations = 10
 
-// rmse returns the root mean squared error of m on test, 0 if that is empty.
-func rmse(m *model.Model, test []ratings.Rating) float64 {
+// rmse returns the root mean squared error of f on test, as it predicts without
+// folding anyone in.
+func rmse(f *als.Factors, test []ratings.Rating) (float64, error) {
+	m, err := model.New(f, model.MovieLensScale)
+	if err != nil {
+		return 0, fmt.Errorf("checking a trained model: %w", err)
+	}
 	var errors eval.RMSE
 	for _, r := range test {
 		errors.Add(float64(m.Predict(r.User, r.Movie).Value), float64(r.Value))
 	}
-	if errors.Count() == 0 {
-		return 0
-	}
-	return errors.Value()
-}
-
-func (j Job) describe(log ratings.Log, matrix *ratings.Matrix) registry.Data {
-	all := log.Ratings
-	sorted := slices.Clone(all)
-	slices.SortFunc(sorted, func(a, b ratings.Rating) int {
-		return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Movie, b.Movie))
-	})
-	sum := sha256.New()
-	first, last := int64(math.MaxInt64), int64(math.MinInt64)
-	var record [28]byte
-	for _, r := range sorted {
-		first, last = min(first, r.Time), max(last, r.Time)
-		binary.LittleEndian.PutUint64(record[0:], uint64(r.User))
-		binary.LittleEndian.PutUint64(record[8:], uint64(r.Movie))
-		binary.LittleEndian.PutUint64(record[16:], uint64(r.Time))
-		binary.LittleEndian.PutUint32(record[24:], math.Float32bits(r.Value))
-		sum.Write(record[:])
-	}
-	return registry.Data{
-		Source: j.Source, Simulated: j.Simulated, Revision: j.Revision, Ratings: int64(len(all)), Choices: int64(len(log.Choices)),
-		Users: len(matrix.Users), Movies: len(matrix.Movies),
-		From: time.UnixMilli(first).UTC(), Until: time.UnixMilli(last).UTC(),
-		Checksum: "sha256:" + hex.EncodeToString(sum.Sum(nil)),
-	}
-}
-
-// Publish stores the candidate as a version and lets the gate decide whether it
-// becomes the champion: it must not be worse than the present one on the
-// holdout of today's ratings, which neither was trained on.
-func (j Job) Publish(ctx context.Context, r *registry.Registry, c *Candidate) (Outcome, error) {
-	champion, err := currentChampion(r)
-	if err != nil {
-		return Outcome{}, err
-	}
-	_, c.Manifest.Verdict, err = j.judge(r, c, champion)
-	if err != nil {
-		return Outcome{}, err
-	}
-	c.Manifest.Parent = champion
-	manifest, err := r.Publish(ctx, c.Model, c.Manifest)
-	if err != nil {
-		return Outcome{}, err
-	}
-	outcome := Outcome{Manifest: manifest}
-	outcome.Promotion, outcome.Promoted, _, err = r.Promote(ctx, manifest.Version, manifest.CreatedAt,
-		func(champion string) (bool, string, error) { return j.judge(r, c, champion) })
-	return outcome, err
-}
-
-func currentChampion(r *registry.Registry) (string, error) {
-	latest, _, err := r.Latest()
-	return latest.Roles[registry.Champion], err
-}
-
-// judge compares the candidate with the champion.
-func (j Job) judge(r *registry.Registry, c *Candidate, champion string) (promote bool, verdict string, err error) {
-	if champion == "" {
-		return true, "the first version", nil
-	}
-	if len(c.Holdout) == 0 {
-		return true, "promoted without comparison: no ratings were held out", nil
-	}
-	present, manifest, err := r.Model(champion)
-	if errors.Is(err, registry.ErrDamaged) || errors.Is(err, registry.ErrNotFound) || errors.Is(err, model.ErrFormat) {
-		return true, fmt.Sprintf("the champion %s cannot be read: %v", champion, err), nil
-	}
-	if err != nil {
-		return false, "", err
-	}
-	common := heldOutByBoth(c, manifest.Holdout)
-	if len(common) == 0 {
-		return true, fmt.Sprintf("promoted without comparison: %s holds out nothing that this version does", champion), nil
-	}
-	theirs, ours := rmse(present, common), rmse(c.Model, common)
-	verdict = fmt.Sprintf("RMSE %.4f against %.4f of %s on the same %d held-out ratings", ours, theirs, champion, len(common))
-	if ours > theirs+j.Tolerance {
-		return false, "not promoted: " + verdict, nil
-	}
-	return true, "promoted: " + verdict, nil
-}
-
-// heldOutByBoth returns the candidate's held-out ratings that a version with the
-// given holdout was not trained on either.
-func heldOutByBoth(c *Candidate, other registry.Holdout) []ratings.Rating {
-	var common []ratings.Rating
-	for _, r := range c.Holdout {
-		if eval.InTest(other.Seed, other.Share, r.User, r.Movie) {
-			common = append(common, r)
-		}
-	}
-	return common
+	return errors.Value(), nil
 }

@@ -1,76 +1,53 @@
 package training
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
 	"github.com/recsys-benthos/recsys-benthos/internal/eval"
+	"github.com/recsys-benthos/recsys-benthos/internal/model"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
-	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 )
 
-func job(rank int) Job {
-	return Job{
-		Holdout: 0.2, Source: "generated", Tool: "test",
-		Parameters: als.Parameters{Algorithm: als.ALS, Rank: rank, Lambda: 1.25, Nu: 0.5, Iterations: 5, Seed: 1},
-		Now:        func() time.Time { return time.Unix(1_700_000_000, 0) },
-	}
-}
-
-func train(t *testing.T, j Job, all []ratings.Rating) *Candidate {
-	t.Helper()
-	c, err := j.Train(t.Context(), ratings.Log{Ratings: all})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func newRegistry(t *testing.T) *registry.Registry {
-	t.Helper()
-	r, err := registry.Open("file://" + t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func publish(t *testing.T, j Job, r *registry.Registry, c *Candidate) Outcome {
-	t.Helper()
-	o, err := j.Publish(t.Context(), r, c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
-func TestACandidateIsJudgedOnWhatItWasNotTrainedOn(t *testing.T) {
+// TestAVersionIsMeasuredByATwin that does not know the holdout, while the version
+// itself knows all ratings.
+func TestAVersionIsMeasuredByATwin(t *testing.T) {
 	all := recsystest.Ratings(60, 40, 0.5, 1)
 	c := train(t, job(4), all)
 	m := c.Manifest
-	if int(m.Metrics.Ratings)+len(c.Holdout) != len(all) || len(c.Holdout) == 0 || m.Data.Ratings != int64(len(all)) {
-		t.Errorf("%d trained on and %d held out of %d", m.Metrics.Ratings, len(c.Holdout), len(all))
+	part, holdout := eval.RandomSplit(all, 0.2, holdoutSeed)
+	if int(m.Metrics.Ratings) != len(all) || int(m.Metrics.Holdout) != len(holdout) || m.Data.Ratings != int64(len(all)) || m.Holdout.Share != 0.2 {
+		t.Errorf("%+v of %d ratings", m.Metrics, len(all))
+	}
+	twin, err := model.New(c.twin, model.MovieLensScale)
+	if err != nil {
+		t.Fatal(err)
 	}
 	sum := 0.0
-	for _, r := range c.Holdout {
-		if !eval.InTest(holdoutSeed, 0.2, r.User, r.Movie) {
-			t.Fatalf("%+v is held out, but not by the hash", r)
-		}
-		d := float64(c.Model.Predict(r.User, r.Movie).Value - r.Value)
+	for _, r := range holdout {
+		d := float64(twin.Predict(r.User, r.Movie).Value - r.Value)
 		sum += d * d
 	}
-	if want := math.Sqrt(sum / float64(len(c.Holdout))); math.Abs(m.Metrics.RMSE-want) > 1e-9 {
+	if want := math.Sqrt(sum / float64(len(holdout))); math.Abs(m.Metrics.RMSE-want) > 1e-9 {
 		t.Errorf("RMSE %v, want %v", m.Metrics.RMSE, want)
 	}
 	if m.Metrics.RMSE >= m.Metrics.BiasRMSE {
 		t.Errorf("RMSE %v is no better than biases alone, %v", m.Metrics.RMSE, m.Metrics.BiasRMSE)
+	}
+	counts := func(f *als.Factors) (n int) {
+		for _, count := range f.UserCounts {
+			n += int(count)
+		}
+		return n
+	}
+	if counts(c.twin) != len(part) || counts(c.Model.Factors()) != len(all) {
+		t.Errorf("the twin knows %d ratings, want %d, the version %d of %d", counts(c.twin), len(part), counts(c.Model.Factors()), len(all))
 	}
 }
 
@@ -83,74 +60,16 @@ func TestTheSameRatingsInAnyOrderMakeTheSameVersion(t *testing.T) {
 	if len(all)%7 == 0 {
 		t.Fatal("the permutation needs a length that 7 does not divide")
 	}
-	r := newRegistry(t)
-	first, second := publish(t, job(3), r, train(t, job(3), all)), publish(t, job(3), newRegistry(t), train(t, job(3), shuffled))
-	if first.Manifest.SHA256 != second.Manifest.SHA256 || first.Manifest.Data.Checksum != second.Manifest.Data.Checksum {
+	threaded := job(3)
+	threaded.Parameters.Threads = 3
+	first, second := publish(t, job(3), newRegistry(t), train(t, job(3), all)), publish(t, threaded, newRegistry(t), train(t, threaded, shuffled))
+	if first.Manifest.SHA256 != second.Manifest.SHA256 || first.Manifest.Data.Checksum != second.Manifest.Data.Checksum ||
+		first.Manifest.Recipe != second.Manifest.Recipe || *first.Manifest.Gate.Refit != *second.Manifest.Gate.Refit {
 		t.Errorf("got %+v and %+v", first.Manifest, second.Manifest)
 	}
-}
-
-func TestOnlyAVersionThatIsNotWorseBecomesChampion(t *testing.T) {
-	all := recsystest.Ratings(80, 60, 0.4, 2)
-	r := newRegistry(t)
-	good := publish(t, job(4), r, train(t, job(4), all))
-	if !good.Promoted || good.Promotion.Sequence != 1 || good.Manifest.Verdict != "the first version" {
-		t.Fatalf("the first version: %+v", good)
-	}
-	bad := job(4)
-	bad.Parameters.Lambda = 1e5 // predicts the mean
-	kept := publish(t, bad, r, train(t, bad, all))
-	if kept.Promoted || !strings.Contains(kept.Manifest.Verdict, "not promoted: RMSE") || kept.Manifest.Parent != good.Manifest.Version {
-		t.Errorf("a worse version: %+v", kept)
-	}
-	tolerant := bad
-	tolerant.Tolerance = 5
-	tolerant.Parameters.Lambda = 1e5 + 1 // another version
-	if o := publish(t, tolerant, r, train(t, tolerant, all)); !o.Promoted || o.Promotion.Sequence != 2 {
-		t.Errorf("with a tolerance of 5 stars: %+v", o)
-	}
-	if list, err := r.List(); err != nil || len(list) != 3 {
-		t.Errorf("%d versions, %v; all three should be there", len(list), err)
-	}
-}
-
-func TestVersionsAreComparedOnWhatNeitherWasTrainedOn(t *testing.T) {
-	all := recsystest.Ratings(80, 60, 0.4, 2)
-	r := newRegistry(t)
-	wide, narrow, other := job(4), job(4), job(4)
-	wide.Holdout, narrow.Holdout = 0.3, 0.1
-	other.Holdout, other.Parameters.Seed = 0.1, 99
-	publish(t, wide, r, train(t, wide, all))
-	c := train(t, narrow, all)
-	if common := heldOutByBoth(c, registry.Holdout{Seed: holdoutSeed, Share: 0.3}); len(common) != len(c.Holdout) {
-		t.Errorf("%d of %d pairs of the smaller holdout are in the larger one", len(common), len(c.Holdout))
-	}
-	if d := train(t, other, all); len(d.Holdout) != len(c.Holdout) || d.Holdout[0] != c.Holdout[0] {
-		t.Error("another seed of the starting factors holds out other pairs")
-	}
-	all0 := job(4)
-	all0.Holdout = 0 // trained on everything
-	if o := publish(t, all0, r, train(t, all0, all)); !o.Promoted || !strings.Contains(o.Manifest.Verdict, "no ratings were held out") {
-		t.Errorf("a version without a holdout: %+v", o)
-	}
-	if o := publish(t, narrow, r, c); !o.Promoted || !strings.Contains(o.Manifest.Verdict, "promoted without comparison") {
-		t.Errorf("after one: %+v; it must not lose to a version that was trained on the answers", o)
-	}
-}
-
-func TestAChampionThatCannotBeReadIsReplaced(t *testing.T) {
-	all := recsystest.Ratings(30, 20, 0.5, 1)
-	dir := t.TempDir()
-	r, err := registry.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := publish(t, job(2), r, train(t, job(2), all))
-	if err := os.Truncate(filepath.Join(dir, "models", first.Manifest.Version, "model.safetensors"), 10); err != nil {
-		t.Fatal(err)
-	}
-	if o := publish(t, job(1), r, train(t, job(1), all)); !o.Promoted || !strings.Contains(o.Manifest.Verdict, "cannot be read") {
-		t.Errorf("got %+v", o)
+	all[5].Value = 5.5 - all[5].Value
+	if c := train(t, job(3), all); c.Manifest.Data.Checksum == first.Manifest.Data.Checksum {
+		t.Error("another value has the same checksum")
 	}
 }
 
@@ -163,5 +82,73 @@ func TestTrainingRefusesWhatItCannotUse(t *testing.T) {
 	other.Parameters.Algorithm = "magic"
 	if _, err := other.Train(t.Context(), ratings.Log{Ratings: all}); err == nil || !strings.Contains(err.Error(), `algorithm is "magic", want one of als`) {
 		t.Errorf("an unknown algorithm: %v", err)
+	}
+}
+
+// TestARecipeIsWhatWasAskedFor, head by head.
+func TestARecipeIsWhatWasAskedFor(t *testing.T) {
+	j := Job{Parameters: als.DefaultParameters(als.ALS)}
+	with := func(change func(j *Job, head *als.PreferenceParameters)) string {
+		k, head := j, *j.Parameters.Preference
+		k.Parameters.Preference = &head
+		change(&k, &head)
+		return k.recipe()
+	}
+	base := j.recipe()
+	if len(base) != 2*digitsOfHead {
+		t.Fatalf("recipe %q", base)
+	}
+	for _, c := range []struct {
+		name            string
+		rating, ranking bool // whether that head's digits change
+		change          func(j *Job, head *als.PreferenceParameters)
+	}{
+		{"nothing", false, false, func(*Job, *als.PreferenceParameters) {}},
+		{"seed and threads", false, false, func(j *Job, _ *als.PreferenceParameters) { j.Parameters.Seed, j.Parameters.Threads = 7, 3 }},
+		{"a start", false, false, func(j *Job, _ *als.PreferenceParameters) { j.Start, j.StartedBy = &als.Factors{}, "v" }},
+		{"a β that is chosen", false, false, func(_ *Job, head *als.PreferenceParameters) { head.Beta = 0.7 }},
+		{"the patience of no early stop", false, false, func(j *Job, _ *als.PreferenceParameters) { j.EarlyStop.Patience = 2 }},
+		{"λ", true, false, func(j *Job, _ *als.PreferenceParameters) { j.Parameters.Lambda *= 4 }},
+		{"iterations", true, false, func(j *Job, _ *als.PreferenceParameters) { j.Parameters.Iterations++ }},
+		{"algorithm", true, false, func(j *Job, _ *als.PreferenceParameters) { j.Parameters.Algorithm = als.VB }},
+		{"early stop", true, false, func(j *Job, _ *als.PreferenceParameters) { j.EarlyStop = EarlyStop{0.1, 2} }},
+		{"α", false, true, func(_ *Job, head *als.PreferenceParameters) { head.Alpha *= 2 }},
+		{"β as asked for", false, true, func(_ *Job, head *als.PreferenceParameters) { head.ChooseBeta = false }},
+		{"no head that ranks", false, true, func(j *Job, _ *als.PreferenceParameters) { j.Parameters.Preference = nil }},
+		{"both", true, true, func(j *Job, head *als.PreferenceParameters) { j.Parameters.Rank++; head.Rank++ }},
+	} {
+		got := with(c.change)
+		if (got[:digitsOfHead] != base[:digitsOfHead]) != c.rating || (got[digitsOfHead:] != base[digitsOfHead:]) != c.ranking {
+			t.Errorf("%s: %s, was %s", c.name, got, base)
+		}
+	}
+	j.Parameters.Algorithm = als.Implicit // rates by biases alone
+	base = j.recipe()
+	if got := with(func(j *Job, _ *als.PreferenceParameters) { j.Parameters.Rank, j.Parameters.Iterations = 5, 5 }); got[:digitsOfHead] != base[:digitsOfHead] || got == base {
+		t.Errorf("rank of als_implicit: %s, was %s", got, base)
+	}
+}
+
+// TestAManifestIsAsItWas: what the gate adds is all that is new.
+func TestAManifestIsAsItWas(t *testing.T) {
+	o := publish(t, job(3), newRegistry(t), train(t, job(3), recsystest.Ratings(30, 20, 0.5, 1)))
+	text, err := json.Marshal(o.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(text, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"version", "algorithm", "parameters", "data", "holdout", "metrics", "verdict", "gate", "recipe"} {
+		if fields[name] == nil {
+			t.Errorf("no field %s among %v", name, slices.Sorted(func(yield func(string) bool) {
+				for name := range fields {
+					if !yield(name) {
+						return
+					}
+				}
+			}))
+		}
 	}
 }

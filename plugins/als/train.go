@@ -207,8 +207,8 @@ func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64
 		}
 	}
 	t.progress.begin()
+	defer t.progress.end()
 	candidate, err := job.Train(ctx, log)
-	t.progress.end()
 	if err != nil {
 		return training.Outcome{}, err
 	}
@@ -249,6 +249,11 @@ func (t *trainer) report(ctx context.Context, outcome training.Outcome, msg *ser
 	t.prune(ctx)
 	t.log.Infof("Version %s, trained on %d ratings in %.2f s: holdout RMSE %.4f (biases alone %.4f); %s",
 		m.Version, m.Metrics.Ratings, m.Seconds, m.Metrics.RMSE, m.Metrics.BiasRMSE, m.Verdict)
+	if m.Gate != nil {
+		for _, warning := range m.Gate.Warnings {
+			t.log.Debugf("Version %s: %s", m.Version, warning)
+		}
+	}
 	if !outcome.Promoted {
 		msg.MetaSetMut("als_train", outcomeKept)
 		return setJSON(msg, m)

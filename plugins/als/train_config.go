@@ -88,13 +88,13 @@ Metrics: als_train_running is 1 while a model is trained; als_train_iteration of
 				service.NewIntField(trainFieldPatience).Description("Iterations without a gain of 0.0001 stars after which training stops.").Default(2),
 			).Description("Find out first, on a part of the training ratings, after how many iterations predictions are best, and then train on all for so many. Not for als_bayes and als_implicit.").Advanced(),
 			service.NewBoolField(trainFieldWarmStart).Description("Start from the champion's factors, where algorithm and rank are the same, and take half the iterations. The manifest says which version that was. Of als_vb and als_bayes only the head that ranks does.").Default(true).Advanced(),
-			service.NewFloatField(trainFieldHoldout).Description("Share of the ratings held out to judge versions by.").Default(0.1).
+			service.NewFloatField(trainFieldHoldout).Description("Share of the ratings that a twin of the version is not trained on, to measure it by. The version itself is trained on all.").Default(0.1).
 				LintRule(`root = if this < 0 || this >= 1 { ["field holdout must lie between 0 and 1, 1 excluded"] }`),
 			service.NewIntField(trainFieldMinNew).Description("New ratings that make a training due.").Default(2000).
 				LintRule(`root = if this < 1 { ["field min_new_ratings must be at least 1"] }`),
 			service.NewDurationField(trainFieldPatience).Description("How long a training that is due may be put off while more than min_new_ratings arrive between two triggers, as when a history is being loaded.").Default("30s").Advanced(),
 			service.NewObjectField(trainFieldGate,
-				service.NewFloatField(trainFieldTolerance).Description("RMSE in stars by which a new champion may be worse than the present one on the held-out ratings.").Default(0.0),
+				service.NewFloatField(trainFieldTolerance).Description("RMSE in stars by which a new champion may be worse than the present one, if it was made by the same recipe of newer data: the lower end of the 90 % interval of its gain must be above that. One of another recipe must be better.").Default(0.005),
 			).Description("What a version must pass to become champion.").Advanced(),
 			service.NewStringField(trainFieldSource).Description("Where the ratings come from, for the manifest.").Default(""),
 			service.NewBoolField(trainFieldSimulated).Description("Whether the ratings are generated, for the manifest.").Default(false),

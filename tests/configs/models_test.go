@@ -141,7 +141,7 @@ func (m *machine) fillStore() {
 	if err != nil {
 		m.Fatal(err)
 	}
-	if err := store.Apply(m.Context(), ratings.Changes{Ratings: recsystest.Ratings(30, 20, 0.9, 3)}); err != nil {
+	if err := store.Apply(m.Context(), ratings.Changes{Ratings: recsystest.Ratings(60, 20, 0.9, 3)}); err != nil {
 		m.Fatal(err)
 	}
 	if err := store.Close(); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/recsys-benthos/recsys-benthos/internal/gate"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
@@ -19,8 +20,9 @@ func trainCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "train",
 		Usage: "Train a model version from a file of ratings",
-		Description: `Reads ratings in any MovieLens format (csv with or without header, u.data, *.dat; zip or gz of them; or their folder), holds a
-part out, trains on the rest, and publishes the version. It becomes the champion if it is not worse than the present one.
+		Description: `Reads ratings in any MovieLens format (csv with or without header, u.data, *.dat; zip or gz of them; or their folder), trains
+a version on all of them and a twin without the holdout, and publishes the version. It becomes the champion if the gate finds that it
+is not worse than the present one, or better if it was made in another way; if that cannot be decided it becomes a challenger in shadow.
 
   recsys-benthos train --ratings ml-latest-small/ratings.csv --registry file://./registry
   recsys-benthos train --ratings ml-1m.zip --rank 32 --json
@@ -28,12 +30,13 @@ part out, trains on the rest, and publishes the version. It becomes the champion
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "ratings", Usage: "file, archive or folder of ratings", Required: true},
 			registryFlag(),
-			&cli.Float64Flag{Name: "holdout", Usage: "share of the ratings held out to judge by", Value: 0.1},
+			&cli.Float64Flag{Name: "holdout", Usage: "share of the ratings that a twin of the version is not trained on, to measure it by", Value: 0.1},
 			&cli.StringFlag{Name: "tags", Usage: "file, archive or folder of tags, which count for the head that ranks"},
 			&cli.BoolFlag{Name: "warm-start", Usage: "start from the champion, if its algorithm and rank are the same, and take half the iterations; of als_vb and als_bayes only the head that ranks does"},
 			&cli.Float64Flag{Name: "early-stop", Usage: "share of the training ratings by which to find the best number of iterations, 0 to take all"},
 			&cli.IntFlag{Name: "early-stop-patience", Usage: "iterations without gain after which to stop", Value: 2},
-			&cli.Float64Flag{Name: "tolerance", Usage: "RMSE in stars by which a new champion may be worse"},
+			&cli.Float64Flag{Name: "tolerance", Usage: "RMSE in stars by which a new champion may be worse, if it was made by the same recipe of newer data", Value: gate.Margin},
+			&cli.BoolFlag{Name: "force", Usage: "promote the version whatever the gate finds, which is recorded"},
 			jsonFlag(),
 		}, parameterFlags()...),
 		Action: trainAction,
@@ -100,7 +103,7 @@ func trainAction(c *cli.Context) error {
 	result.Seconds.Read = seconds(started)
 	job := training.Job{
 		Parameters: p, Holdout: holdout,
-		Tolerance: tolerance, Source: c.String("ratings"), Tool: "recsys-benthos " + version,
+		Tolerance: tolerance, Force: c.Bool("force"), Source: c.String("ratings"), Tool: "recsys-benthos " + version,
 		EarlyStop: early, Progress: iterationBar(),
 	}
 	if c.Bool("warm-start") {
