@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
@@ -70,4 +71,36 @@ func TestAPromotionThatMadePredictionsWorseIsTakenBack(t *testing.T) {
 	if latest, _, err := m.registry().Latest(); err != nil || latest.Sequence != 3 {
 		t.Errorf("promotion %d is the last one, %v", latest.Sequence, err)
 	}
+}
+
+// TestFallingSkillAsksForATraining: what the champion predicts is as good as the
+// users' biases at first, and half a star worse after.
+func TestFallingSkillAsksForATraining(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	all := m.startProcess("models", "probation")
+	user := 0
+	predict := func(count int, off float64) {
+		t.Helper()
+		var values []string
+		for range count {
+			user++
+			actual := 3 + float64(user%3)/2
+			values = append(values, fmt.Sprintf(`{"request_id":"%d","user_id":%d,"movie_id":7777,"prediction":%v,"model_version":"%s","actual":%v}`,
+				user, 1_000_000+user, 3.5+off, championVersion, actual))
+		}
+		m.produce("predictions", values...)
+	}
+	predict(4500, 0.1)
+	predict(6000, 0.6)
+	trigger := m.awaitRecords("train", 1)[0]
+	if got := gjson.GetManyBytes(trigger.Value, "trigger", "version", "skill", "reference"); got[0].Str != "skill" || got[1].Str != championVersion || !(got[2].Num < got[3].Num-0.02) {
+		t.Errorf("trigger %s", trigger.Value)
+	}
+	all.terminate()
+	// A window that is half of each falls less than the next.
+	if n := len(m.records("train")); n > 2 {
+		t.Errorf("%d triggers", n)
+	}
+	m.expectNoDeadLetters()
 }
