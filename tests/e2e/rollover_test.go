@@ -185,3 +185,32 @@ func TestARollingRestartIsNotNoticed(t *testing.T) {
 		t.Errorf("a reply was late by %s", latest)
 	}
 }
+
+// TestARollbackFromTheTerminalReachesAllPredictors: also by the log alone, as the
+// command line does not write to Kafka.
+func TestARollbackFromTheTerminalReachesAllPredictors(t *testing.T) {
+	p := newPredictors(t)
+	first := p.train("--algorithm", "als", "--iterations", "2")
+	second := p.train("--algorithm", "als", "--iterations", "3", "--force")
+	var running []*process
+	for range 3 {
+		running = append(running, p.start(program))
+	}
+	for _, process := range running {
+		p.serves(process, second, 30*time.Second)
+	}
+	requests := p.requests()
+	began := time.Now()
+	runBinary(t, "", "models", "rollback", "--registry", p.registry, "--reason", "it was worse")
+	for _, process := range running {
+		p.serves(process, first, 5*time.Second-time.Since(began))
+	}
+	t.Logf("three predictors serve version %s again after %s", first, time.Since(began).Round(time.Millisecond))
+	if _, latest := requests.finish(); latest > 2*time.Second {
+		t.Errorf("a reply was late by %s", latest)
+	}
+	log := runBinary(t, "", "models", "log", "--registry", p.registry)
+	if !strings.Contains(log, "champion again in place of "+second) || !strings.Contains(log, "it was worse") {
+		t.Errorf("the log does not tell of it:\n%s", log)
+	}
+}
