@@ -1,0 +1,3 @@
+// Package prometheus exports metrics to Prometheus: the plugin prometheus, with the
+// names and fields of Redpanda Connect's.
+package prometheus
