@@ -36,7 +36,6 @@ func damage(t *testing.T, r *Registry, key string, change func([]byte) []byte) {
 func flipped(data []byte) []byte { data[len(data)-1] ^= 1; return data }
 func cut(data []byte) []byte     { return data[:len(data)/2] }
 func gone([]byte) []byte         { return nil }
-func garbled([]byte) []byte      { return []byte("{") }
 func ofTheFuture(data []byte) []byte {
 	return []byte(strings.Replace(string(data), `"format": 1`, `"format": 2, "roles": ["of another type"]`, 1))
 }
@@ -240,6 +239,10 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	}
 	unfinished("given-up", old)
 	unfinished("in-the-making", time.Now())
+	empty := r.bucket.where("models/empty")
+	if err := errors.Join(os.Mkdir(empty, 0o755), os.Chtimes(empty, old, old)); err != nil {
+		t.Fatal(err)
+	}
 	temporary := r.bucket.where("promotions/" + temporaryPrefix + "1")
 	if err := os.WriteFile(temporary, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -260,7 +263,7 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	if want := asJSON([]string{v[0], v[3], v[5]}); asJSON(did.Versions) != want || did.Kept != 5 {
 		t.Errorf("removed %q and kept %d, want %s", did.Versions, did.Kept, want)
 	}
-	if asJSON(did.Unfinished) != `["given-up"]` || asJSON(did.Temporary) != `["promotions/.tmp-1"]` {
+	if asJSON(did.Unfinished) != `["empty","given-up"]` || asJSON(did.Temporary) != `["promotions/.tmp-1"]` {
 		t.Errorf("removed %q, %q", did.Unfinished, did.Temporary)
 	}
 	if report := sound(t, r, 1); report.Promotions != 4 || report.Versions != 5 {

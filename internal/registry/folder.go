@@ -98,6 +98,7 @@ func (f folder) temporary(ctx context.Context, key string, data []byte) (string,
 	}
 	if err != nil {
 		os.Remove(file.Name())
+		os.Remove(filepath.Dir(file.Name())) // if it was made for this; it fails while something is in it
 		return "", err
 	}
 	return file.Name(), nil

@@ -101,10 +101,16 @@ func beatKey(name string, number int64) string {
 // Waiting. The caller releases it.
 func (r *Registry) AcquireLease(ctx context.Context, name, holder string, o LeaseOptions) (*Lease, error) {
 	o = o.withDefaults()
+	var held *HeldError
 	var told int64
+	waited := func() error {
+		return fmt.Errorf("waiting for the lease: %w; %w", context.Cause(ctx), held)
+	}
 	for {
 		lease, err := r.TryLease(ctx, name, holder, o)
-		var held *HeldError
+		if err != nil && held != nil && ctx.Err() != nil {
+			return nil, waited()
+		}
 		if !errors.As(err, &held) {
 			return lease, err
 		}
@@ -114,7 +120,7 @@ func (r *Registry) AcquireLease(ctx context.Context, name, holder string, o Leas
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for the lease: %w; %w", context.Cause(ctx), held)
+			return nil, waited()
 		case <-time.After(min(o.Beat, o.Patience/4)):
 		}
 	}

@@ -107,6 +107,10 @@ func (r *Registry) pruneUnfinished(ctx context.Context, pruned *Pruned, dryRun b
 			continue
 		}
 		model, missing := r.bucket.stat(ctx, modelKey(version))
+		if errors.Is(missing, ErrNotFound) { // a folder has an age too; if it is empty it goes with what is not in it
+			model, missing = r.bucket.stat(ctx, "models/"+version)
+			model.key, model.bytes = modelKey(version), 0
+		}
 		if !errors.Is(err, ErrNotFound) || missing != nil {
 			continue // another problem than that, which Verify tells
 		}
