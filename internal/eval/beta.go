@@ -63,7 +63,7 @@ func rankingWith(ctx context.Context, users *audience, f *als.Factors, beta floa
 	if err != nil {
 		return Ranking{}, err
 	}
-	ranking, _, err := users.byModel(ctx, m, threads)
+	ranking, _, err := users.byModel(ctx, m, topDepth, threads)
 	return ranking, err
 }
 

@@ -44,7 +44,7 @@ func Evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test [
 	}
 	users := newAudience(f, train, test)
 	var ndcg []float64
-	if metrics.Ranking, ndcg, err = users.byModel(ctx, m, threads); err != nil {
+	if metrics.Ranking, ndcg, err = users.byModel(ctx, m, listDepth, threads); err != nil {
 		return Metrics{}, fmt.Errorf("measuring rankings: %w", err)
 	}
 	metrics.NDCG90 = bootstrap(seed, len(ndcg), func(at int) (float64, float64) { return ndcg[at], 1 })
@@ -57,7 +57,7 @@ func Evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test [
 	if m, err = model.New(&alone, scale); err != nil {
 		return Metrics{}, err
 	}
-	if metrics.RankingByRating, _, err = users.byModel(ctx, m, threads); err != nil {
+	if metrics.RankingByRating, _, err = users.byModel(ctx, m, listDepth, threads); err != nil {
 		return Metrics{}, fmt.Errorf("measuring rankings by rating: %w", err)
 	}
 	return metrics, nil

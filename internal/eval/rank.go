@@ -90,14 +90,15 @@ func sortedKeys[V any](of map[int64]V) []int64 {
 	return keys
 }
 
-// byModel measures the rankings that m serves, see model.TopN. It also returns
-// NDCG@10 of every user.
-func (a *audience) byModel(ctx context.Context, m *model.Model, threads int) (Ranking, []float64, error) {
+// byModel measures the rankings that m serves, see model.TopN, of so many movies:
+// figures that look deeper are of no meaning then. It also returns NDCG@10 of every
+// user.
+func (a *audience) byModel(ctx context.Context, m *model.Model, depth, threads int) (Ranking, []float64, error) {
 	return a.measure(ctx, threads, func() func(rankedUser) []int32 {
 		var list []int32
 		return func(user rankedUser) []int32 {
 			list = list[:0]
-			for _, scored := range m.TopN(user.id, listDepth, func(movie int64) bool {
+			for _, scored := range m.TopN(user.id, depth, func(movie int64) bool {
 				_, seen := slices.BinarySearch(user.seen, a.row(movie))
 				return seen
 			}) {

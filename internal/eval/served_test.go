@@ -69,6 +69,9 @@ func TestServedPredictsAsAReplayDoes(t *testing.T) {
 				}
 				counts[r.User]++
 			}
+			if before.Count(1) != eval.NewHistories(all[:first], anyone, nil).Count(1) {
+				t.Error("the histories were changed")
+			}
 			if got.Value() != want.RMSE {
 				t.Errorf("%s: RMSE %v, a replay has %v", algorithm, got.Value(), want.RMSE)
 			}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/eval"
@@ -57,6 +58,22 @@ func TestGuardsOfLists(t *testing.T) {
 	}
 	if g := ndcgGuard(sameFor(120, listed(0, 1), listed(0.1, 2))); !g.Passed {
 		t.Errorf("where the champion hits nothing: %+v", g)
+	}
+}
+
+// TestTheTestOfListsIsByHand: of two kinds of users, as many of either.
+func TestTheTestOfListsIsByHand(t *testing.T) {
+	l := sameFor(20, listed(0.5, 1), listed(0.6, 1))
+	more := sameFor(20, listed(0.1, 1), listed(0.4, 1))
+	l.champion, l.challenger = append(l.champion, more.champion...), append(l.challenger, more.challenger...)
+	got := trial{name: "twins", listeners: slices.Repeat([]eval.Listener{{Relevant: []int64{1, 2}}}, 40)}.preferenceTest(l)
+	if math.Abs(got.Champion-0.3) > 1e-12 || math.Abs(got.Challenger-0.5) > 1e-12 || math.Abs(got.Point-0.2) > 1e-12 ||
+		got.Users != 40 || got.Effective != 40 || got.Ratings != 80 {
+		t.Errorf("got %+v", got)
+	}
+	// The standard error is .1/√39, and few draws of 40 are far from normal.
+	if half := 1.69 * 0.1 / math.Sqrt(39); math.Abs(got.Gain.Low-(0.2-half)) > 0.004 || math.Abs(got.Gain.High-(0.2+half)) > 0.004 {
+		t.Errorf("the interval is %+v", got.Gain)
 	}
 }
 

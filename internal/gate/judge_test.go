@@ -179,6 +179,9 @@ func TestDamagedRatingsAreRejected(t *testing.T) {
 		c := newContest(t)
 		of := c.against(len(c.all)*3/4, Nothing, parameters(1.25))
 		of.Expected = expected
+		if doubt, err := of.witness(); err != nil || doubt.rejects || doubt.text != "" {
+			t.Fatalf("expected %v, before any damage: %+v, %v", expected, doubt, err)
+		}
 		random := rand.New(rand.NewPCG(1, 1))
 		random.Shuffle(len(c.all), func(a, b int) { c.all[a].Value, c.all[b].Value = c.all[b].Value, c.all[a].Value })
 		j := c.judge(of)

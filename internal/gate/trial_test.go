@@ -56,9 +56,17 @@ func TestNobodyIsPredictedFromWhatIsTestedOn(t *testing.T) {
 			counts[r.User]++
 		}
 	}
-	for _, r := range tr.steps.Ratings {
-		if !isTest(r) || tr.before.Count(r.User) != counts[r.User] {
-			t.Fatalf("%+v is tested on, of a user with %d ratings, want %d", r, tr.before.Count(r.User), counts[r.User])
+	s, err := eval.NewServed(c.fit(c.unhashed(c.all), parameters(1.25)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	predicted, err := s.Predict(t.Context(), 2, tr.before, tr.steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, r := range tr.steps.Ratings {
+		if !isTest(r) || tr.before.Count(r.User) != counts[r.User] || int(predicted[k].Known) != counts[r.User] {
+			t.Fatalf("%+v is tested on, of a user with %d ratings, from %d, want %d", r, tr.before.Count(r.User), predicted[k].Known, counts[r.User])
 		}
 	}
 	n := len(c.all) - 300
@@ -71,6 +79,34 @@ func TestNobodyIsPredictedFromWhatIsTestedOn(t *testing.T) {
 		if tr.before.Count(r.User) != counts[r.User] {
 			t.Fatalf("user %d begins with %d ratings, want %d", r.User, tr.before.Count(r.User), counts[r.User])
 		}
+	}
+}
+
+// TestColdUsersOfAWindow are those in their first five ratings.
+func TestColdUsersOfAWindow(t *testing.T) {
+	c := newContest(t)
+	tr := window("newest ratings", c.all, 300)
+	v, err := newVersions(c.fit(c.all[:300], parameters(1.25)), c.fit(c.all[:300], parameters(8)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	of, err := v.errors(t.Context(), 1, tr.coldBefore, tr.cold, coldRatings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := 0.0, 0.0
+	for _, s := range of {
+		got += s.count
+	}
+	known := usersOf(c.all[:300])
+	for _, r := range c.all[300:] {
+		if known[r.User] < coldRatings {
+			want++
+		}
+		known[r.User]++
+	}
+	if got != want || want == 0 {
+		t.Errorf("%v ratings count, want %v", got, want)
 	}
 }
 
