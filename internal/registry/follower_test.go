@@ -210,7 +210,7 @@ func TestReadersSeeWholeLineUps(t *testing.T) {
 	}
 	for k := range 30 {
 		if k%3 == 0 {
-			promote(t, r, names[k/3%4])
+			promote(t, r, names[(k/3+1)%4])
 		} else {
 			assign(t, r, fmt.Sprint("challenger:", k%2), names[k%4], float64(k%5)/4)
 		}

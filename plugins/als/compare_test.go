@@ -236,7 +236,7 @@ func TestMessagesWithNothingToComparePassUntouched(t *testing.T) {
 	if err != nil || out[0][0].GetError() == nil || !strings.HasPrefix(out[0][0].GetError().Error(), "als_compare: reading a prediction: ") {
 		t.Errorf("got %v, %v", out[0][0].GetError(), err)
 	}
-	for _, yaml := range []string{"alpha: 1", "alpha: 0", "min_users: 1", "period: 1ms", "margin: -1", "registry: s3://x", "model: other"} {
+	for _, yaml := range []string{"alpha: 1", "alpha: 0", "min_users: 1", "period: 1ms", "margin: -1", "registry: ftp://x", "model: other"} {
 		conf, err := compareSpec().ParseYAML(yaml, nil)
 		if err == nil {
 			_, err = newComparer(conf, mgr)

@@ -287,7 +287,7 @@ function fillComparisons(state) {
 
 // fillVerdicts shows the gate's tests of the newest versions that have any.
 function fillVerdicts(state) {
-  const judged = state.models.filter((m) => m.verdict).slice(0, 5);
+  const judged = state.models.filter((m) => m.verdict).slice(0, 3);
   fillRows('verdicts', judged.flatMap((m) => {
     const name = make('span', '', m.version);
     name.append(' ', make('span', 'tag', m.verdict.outcome));
