@@ -81,7 +81,7 @@ func TestServe(t *testing.T) {
 	if *serve == 0 {
 		t.Skip("for looking at the page: -serve 10m")
 	}
-	d := newDashboard(config{address: "127.0.0.1:4195", window: 15 * time.Minute, refresh: time.Second, title: "Movie recommender", notice: "Simulated ratings"})
+	d := newDashboard(config{address: "127.0.0.1:4195", window: 15 * time.Minute, refresh: time.Second, period: time.Minute, title: "Movie recommender", notice: "Simulated ratings"})
 	ctx, cancel := context.WithTimeout(context.Background(), *serve)
 	defer cancel()
 	if err := d.Connect(ctx); err != nil {

@@ -267,39 +267,41 @@ function fillModels(state) {
 }
 
 const outcomes = { better: 'better', worse: 'worse', '': 'undecided' };
+const interval = (low, high) => `${signed(low)} to ${signed(high)}`;
 
 function fillComparisons(state) {
-  fillRows('comparisons', state.comparisons.map((c) => {
+  fillRows('comparisons', state.comparisons.slice(0, 5).map((c) => {
     const few = c.low === -1 && c.high === 1;
     const challenger = make('span', '', c.challenger);
     challenger.append(' ', make('span', 'tag', c.role));
     return {
       className: state.model && state.model.version === c.champion ? 'current' : '',
       cells: [
-        challenger, c.champion, [c.users ? signed(c.gain) : '–', 'n'], [few ? '–' : signed(c.low), 'n'], [few ? '–' : signed(c.high), 'n'],
+        challenger, c.champion, [c.users ? signed(c.gain) : '–', 'n'], [few ? '–' : interval(c.low, c.high), 'n'],
         [whole(c.users), 'n'], [c.e_value < 1000 ? stars(c.e_value) : c.e_value.toExponential(0), 'n'],
-        c.users === 0 ? 'no user\'s day is over' : outcomes[c.settled] ?? c.settled,
+        c.users === 0 ? 'nobody’s period is over' : outcomes[c.settled] ?? c.settled,
       ],
     };
-  }), 8, 'No challenger has predicted a rating yet.');
+  }), 7, 'No challenger has predicted a rating yet.');
 }
 
 // fillVerdicts shows the gate's tests of the newest versions that have any.
 function fillVerdicts(state) {
-  const judged = state.models.filter((m) => m.verdict).slice(0, 5);
+  const judged = state.models.filter((m) => m.verdict).slice(0, 3);
   fillRows('verdicts', judged.flatMap((m) => {
-    const outcome = make('span', '', m.verdict.outcome);
-    outcome.title = m.verdict.reason;
+    const name = make('span', '', m.version);
+    name.append(' ', make('span', 'tag', m.verdict.outcome));
+    name.title = m.verdict.reason;
     const tests = m.verdict.tests || [];
-    if (tests.length === 0) return [{ className: '', cells: [m.version, outcome, m.verdict.rule, '', '', '', '', '', ''] }];
+    if (tests.length === 0) return [{ className: '', cells: [name, m.verdict.rule, '', '', '', '', ''] }];
     return tests.map((test, i) => ({
       className: '',
       cells: [
-        i === 0 ? m.version : '', i === 0 ? outcome : '', `${test.name} (${test.head})`, [fine(test.champion), 'n'], [fine(test.challenger), 'n'],
-        [signed(test.gain.low), 'n'], [signed(test.gain.high), 'n'], [whole(test.effective_users), 'n'], test.decision,
+        i === 0 ? name : '', `${test.name} (${test.head})`, [fine(test.champion), 'n'], [fine(test.challenger), 'n'],
+        [interval(test.gain.low, test.gain.high), 'n'], [whole(test.effective_users), 'n'], test.decision,
       ],
     }));
-  }), 9, 'No version was judged yet.');
+  }), 7, 'No version was judged yet.');
 }
 
 function fillReasons(state) {
