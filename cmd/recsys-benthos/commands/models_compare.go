@@ -20,13 +20,15 @@ func modelsCompareCommand() *cli.Command {
 	return &cli.Command{
 		Name: "compare", Usage: "Compare two versions", ArgsUsage: "A B",
 		Description: `Prints what both were made of and how each did on its own holdout. With --ratings both predict the same ratings, and the
-difference comes with its standard error, paired over users; ratings that only one of them was trained on favour it.
+difference comes with its standard error, paired over users; ratings that only one of them was trained on favour it. With --live
+the champion is compared with all versions in shadow, on the ratings that came as requests since the topic of predictions begins.
 
   recsys-benthos models compare champion 20260102-150405-9f86d0
-  recsys-benthos models compare --ratings newer.csv champion challenger:new`,
-		Flags: []cli.Flag{registryFlag(), jsonFlag(), &cli.StringFlag{
+  recsys-benthos models compare --ratings newer.csv champion challenger:new
+  recsys-benthos models compare --live --profile config/cluster.yaml`,
+		Flags: append([]cli.Flag{registryFlag(), jsonFlag(), &cli.StringFlag{
 			Name: "ratings", Usage: "file, archive or folder of ratings to score both on",
-		}}, Action: modelsCompare,
+		}}, liveFlags()...), Action: modelsCompare,
 	}
 }
 
@@ -47,6 +49,9 @@ type differing struct {
 }
 
 func modelsCompare(c *cli.Context) error {
+	if c.Bool("live") {
+		return modelsCompareLive(c)
+	}
 	args, err := arguments(c, 2)
 	if err != nil {
 		return err
