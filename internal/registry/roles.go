@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,6 +31,34 @@ func checkChallenger(role string) error {
 		return fmt.Errorf("%w: %q is not a challenger's name: up to 32 small letters, digits, dashes and underscores, beginning with a letter or digit", ErrRole, name)
 	}
 	return nil
+}
+
+// Roles returns the promotions that gave the roles of now to who has them, oldest
+// first; none if nothing was ever promoted.
+func (r *Registry) Roles() ([]Promotion, error) {
+	ctx := context.Background()
+	promotion, ok, err := r.latest(ctx)
+	wanted := maps.Clone(promotion.Roles)
+	var gave []Promotion
+	for ok && err == nil && len(wanted) > 0 {
+		given := false
+		for role, version := range wanted {
+			// The role that changed, or Previous, which changes with the champion.
+			if promotion.Role == role && promotion.Version == version || role == Previous && promotion.Role == Champion {
+				delete(wanted, role)
+				given = given || promotion.Role == role
+			}
+		}
+		if given {
+			gave = append(gave, promotion)
+		}
+		if promotion.Sequence == 1 {
+			break
+		}
+		promotion, ok, err = r.next(ctx, promotion.Sequence-2)
+	}
+	slices.Reverse(gave)
+	return gave, err
 }
 
 // Assign gives a version the role of a challenger, "challenger:NAME", with a share of

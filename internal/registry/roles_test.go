@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -240,4 +241,37 @@ func TestALostAnswerIsSettledByTheNonce(t *testing.T) {
 	if report := sound(t, r, 0); report.Promotions != 4 {
 		t.Errorf("%d promotions", report.Promotions)
 	}
+}
+
+func TestRolesOfNowAreThoseOfThePromotionsThatGaveThem(t *testing.T) {
+	r := open(t)
+	one, two, three := publish(t, r, 3).Version, publish(t, r, 4).Version, publish(t, r, 5).Version
+	expect := func(want ...int64) {
+		t.Helper()
+		roles, err := r.Roles()
+		var got []int64
+		for _, p := range roles {
+			got = append(got, p.Sequence)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("got promotions %v, %v, want %v", got, err, want)
+		}
+	}
+	expect()
+	promote(t, r, one)
+	expect(1)
+	if _, _, err := r.Assign(t.Context(), "challenger:x", two, 0.1, "try", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	expect(1, 2)
+	promote(t, r, three)
+	expect(2, 3)
+	if _, _, err := r.Assign(t.Context(), "challenger:x", two, 0.2, "more", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	expect(3, 4)
+	if _, err := r.Withdraw(t.Context(), "challenger:x", "enough", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	expect(3)
 }

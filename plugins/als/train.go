@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -29,10 +30,10 @@ type trainer struct {
 	log       *service.Logger
 	progress  *trainProgress
 
-	recalled   bool                // what the registry holds was looked at
-	owed       *registry.Promotion // to be announced
-	trained    int64               // the store's revision at the last training
-	previous   int64               // the store's revision at the last trigger
+	recalled   bool                 // what the registry holds was looked at
+	owed       []registry.Promotion // to be announced
+	trained    int64                // the store's revision at the last training
+	previous   int64                // the store's revision at the last trigger
 	saidTooFew bool
 	due        time.Time // since when a training is due, zero if it is not
 }
@@ -57,7 +58,8 @@ func (t *trainer) ratingStore() (ratings.Store, error) {
 const (
 	outcomeIdle     = "idle"     // not enough new ratings: the trigger as it came
 	outcomePromoted = "promoted" // the announcement of the champion
-	outcomeKept     = "kept"     // the manifest of a version that did not become champion
+	outcomeShadow   = "shadow"   // the announcement of a challenger in shadow, about which the gate could not decide
+	outcomeKept     = "kept"     // the manifest of a version that got no role
 )
 
 // Process trains if it is time to. While the store or the registry is away it
@@ -96,7 +98,7 @@ func (t *trainer) trigger(ctx context.Context, msg *service.Message) error {
 	if err := t.recall(revision); err != nil {
 		return err
 	}
-	if t.owed != nil && order.isLook() {
+	if len(t.owed) > 0 && order.isLook() {
 		return t.announce(msg)
 	}
 	if !t.wants(order, revision) {
@@ -122,8 +124,8 @@ func (t *trainer) trigger(ctx context.Context, msg *service.Message) error {
 }
 
 // recall finds out, once, at which revision the newest version was trained, and
-// which promotion is the last. That one is announced again: the process that
-// made it may have ended before its announcement was written.
+// which promotions gave the roles of now. These are announced again: the process
+// that made one may have ended before its announcement was written.
 func (t *trainer) recall(revision int64) error {
 	if t.recalled {
 		return nil
@@ -131,14 +133,11 @@ func (t *trainer) recall(revision int64) error {
 	if err := t.recallTrained(revision); err != nil {
 		return err
 	}
-	latest, promoted, err := t.registry.Latest()
+	roles, err := t.registry.Roles()
 	if err != nil {
 		return err
 	}
-	if promoted {
-		t.owed = &latest
-	}
-	t.recalled = true
+	t.owed, t.recalled = roles, true
 	return nil
 }
 
@@ -218,7 +217,7 @@ func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64
 		return outcome, err
 	}
 	t.trained, t.due = revision, time.Time{}
-	t.progress.count(outcome.Promoted)
+	t.progress.count(outcome)
 	return outcome, nil
 }
 
@@ -254,28 +253,32 @@ func (t *trainer) report(ctx context.Context, outcome training.Outcome, msg *ser
 			t.log.Debugf("Version %s: %s", m.Version, warning)
 		}
 	}
-	if !outcome.Promoted {
+	if !outcome.Promoted && !outcome.Shadowed {
 		msg.MetaSetMut("als_train", outcomeKept)
 		return setJSON(msg, m)
 	}
-	t.owed = &outcome.Promotion
+	t.owed = slices.Insert(t.owed, 0, outcome.Promotion)
 	return t.announce(msg)
 }
 
-// announce turns the message into the announcement that is owed. It is owed
+// announce turns the message into the first announcement that is owed. It is owed
 // until that succeeds, or never can.
 func (t *trainer) announce(msg *service.Message) error {
-	announcement, err := t.registry.Announcement(*t.owed)
+	announcement, err := t.registry.Announcement(t.owed[0])
 	if errors.Is(err, registry.ErrDamaged) || errors.Is(err, registry.ErrNotFound) {
-		t.log.Errorf("Not announcing promotion %d: %v", t.owed.Sequence, err)
-		t.owed = nil
+		t.log.Errorf("Not announcing promotion %d: %v", t.owed[0].Sequence, err)
+		t.owed = t.owed[1:]
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	t.owed = nil
-	msg.MetaSetMut("als_train", outcomePromoted)
+	t.owed = t.owed[1:]
+	told := outcomePromoted
+	if announcement.Role != registry.Champion {
+		told = outcomeShadow
+	}
+	msg.MetaSetMut("als_train", told)
 	msg.MetaSetMut("role", announcement.Role)
 	return setJSON(msg, announcement)
 }

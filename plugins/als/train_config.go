@@ -50,7 +50,7 @@ Every message is a trigger. `+"`{\"trigger\": \"interval\"}`"+`, and what is no 
 
 Which pairs are held out depends on a hash of user and movie alone, so that no version has been trained on what versions are compared on.
 
-The metadata field als_train says what happened: idle (the message is the trigger as it came), promoted (the message is the announcement, the metadata field role its key for the topic models) or kept (the message is the manifest of a version that did not become champion).
+The metadata field als_train says what happened: idle (the message is the trigger as it came), promoted or shadow (the message is the announcement of the new champion, or of a challenger in shadow about which the gate could not decide; the metadata field role is its key for the topic models) or kept (the message is the manifest of a version that got no role).
 The first trigger after a start announces the champion that there is, since the announcement may have been lost when the process ended.
 While the store or the registry is away it waits and tries again.
 
@@ -58,7 +58,7 @@ Of all processes with the same registry one trains at a time, under a lease in t
 
 Tags and views in the store count for the head that ranks.
 
-Metrics: als_train_running is 1 while a model is trained; als_train_iteration of als_train_iterations, als_train_rmse (stars, over the training ratings, of the head that rates) and als_train_eta_seconds (of the head at work) tell how far it is; als_train_seconds is how long the last training took; als_train_versions counts versions by outcome, promoted or kept. The log tells of the same every ten seconds, and of each iteration at level DEBUG.`).
+Metrics: als_train_running is 1 while a model is trained; als_train_iteration of als_train_iterations, als_train_rmse (stars, over the training ratings, of the head that rates) and als_train_eta_seconds (of the head at work) tell how far it is; als_train_seconds is how long the last training took; als_train_versions counts versions by outcome: promoted, shadow or kept. The log tells of the same every ten seconds, and of each iteration at level DEBUG.`).
 		Fields(
 			service.NewStringField(trainFieldStore).Description("The label of the rating store resource.").Default("rating_store"),
 			service.NewURLField(trainFieldRegistry).Description("The registry of versions: file:///path or file://relative/path."),
@@ -115,7 +115,7 @@ pipeline:
 output:
   switch:
     cases:
-      - check: '@als_train == "promoted"'
+      - check: '@als_train == "promoted" || @als_train == "shadow"'
         output:
           kafka_franz:
             seed_brokers: [127.0.0.1:9092]

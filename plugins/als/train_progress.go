@@ -8,6 +8,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
+	"github.com/recsys-benthos/recsys-benthos/internal/training"
 )
 
 // logEvery is how often the log tells of a training.
@@ -43,10 +44,13 @@ func (p *trainProgress) end() {
 	p.seconds.SetFloat64(time.Since(p.began).Seconds())
 }
 
-func (p *trainProgress) count(promoted bool) {
+func (p *trainProgress) count(of training.Outcome) {
 	outcome := outcomeKept
-	if promoted {
+	switch {
+	case of.Promoted:
 		outcome = outcomePromoted
+	case of.Shadowed:
+		outcome = outcomeShadow
 	}
 	p.versions.Incr(1, outcome)
 }
