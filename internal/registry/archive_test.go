@@ -125,7 +125,7 @@ func TestWhatIsNoExportIsRefusedAndNothingIsWritten(t *testing.T) {
 		"a file twice":                {archived(t, of(manifestFile, manifestFile), good, good), ErrArchive},
 		"no model":                    {archived(t, of(manifestFile), good), ErrArchive},
 		"no manifest":                 {archived(t, of(modelFile), file), ErrArchive},
-		"a link":                      {archived(t, []tar.Header{{Name: manifestFile, Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}}, ""), ErrArchive},
+		"a link":                      {archived(t, []tar.Header{{Name: manifestFile, Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, of(modelFile)[0]}, "", file), ErrArchive},
 		"a link in a folder":          {linked, ErrArchive},
 		"an empty folder":             {t.TempDir(), ErrArchive},
 		"a cut archive":               {short, ErrArchive},

@@ -227,6 +227,9 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	if _, _, err := r.Assign(t.Context(), "challenger:old", v[4], 0, "", time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := r.Withdraw(t.Context(), "challenger:old", "", time.Now()); err != nil {
+		t.Fatal(err)
+	}
 	old := time.Now().Add(-2 * time.Hour)
 	unfinished := func(version string, changed time.Time) {
 		key := modelKey(version)
@@ -259,14 +262,14 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	if err != nil || asJSON(did) != asJSON(would) {
 		t.Errorf("did %s, would %s, %v", asJSON(did), asJSON(would), err)
 	}
-	// The last two records name v[2], v[1] and v[4]; v[6] and v[7] are the newest.
+	// The last record names v[2] and v[1], the one before v[4] too; v[6] and v[7] are the newest.
 	if want := asJSON([]string{v[0], v[3], v[5]}); asJSON(did.Versions) != want || did.Kept != 5 {
 		t.Errorf("removed %q and kept %d, want %s", did.Versions, did.Kept, want)
 	}
 	if asJSON(did.Unfinished) != `["empty","given-up"]` || asJSON(did.Temporary) != `["promotions/.tmp-1"]` {
 		t.Errorf("removed %q, %q", did.Unfinished, did.Temporary)
 	}
-	if report := sound(t, r, 1); report.Promotions != 4 || report.Versions != 5 {
+	if report := sound(t, r, 1); report.Promotions != 5 || report.Versions != 5 {
 		t.Errorf("left %+v", report)
 	}
 	if _, err := r.Prune(t.Context(), 0, false); err == nil {

@@ -195,7 +195,7 @@ func (b *s3Bucket) explain(key string, err error) error {
 		return fmt.Errorf("%s: %w; correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", b.where(key), err)
 	case s3Status(err) == http.StatusForbidden:
 		return fmt.Errorf("%s: %w; the credentials need s3:ListBucket on bucket %s and s3:GetObject, s3:PutObject, s3:DeleteObject on its objects", b.where(key), err, b.name)
-	case code == "AuthorizationHeaderMalformed", strings.Contains(err.Error(), "Missing Region"):
+	case code == "AuthorizationHeaderMalformed", strings.Contains(err.Error(), "Missing Region"), strings.Contains(err.Error(), "Invalid region"):
 		return fmt.Errorf("%s: %w; set AWS_REGION, or give region=REGION in the registry's URL", b.where(key), err)
 	case s3Status(err) == 0 && strings.Contains(err.Error(), "request send failed"):
 		return fmt.Errorf("%s: %w; nobody answers there: look at the registry's URL (endpoint, region) and the network", b.where(key), err)

@@ -51,7 +51,7 @@ var badConfigurations = map[string]string{
 	"rank_zero":                       startsNot + "failed to init processor <no label> path root.pipeline.processors.0: field parameters: rank is 0, want 1 to 1024: parameters out of range",
 	"registry_empty":                  startsNot + `opening resource "model": failed to init cache 'model' path root.cache_resources: unusable registry URL: "" has no path; give file:///path/to/registry`,
 	"registry_missing":                lints + "(15,1) field registry is required",
-	"registry_s3":                     startsNot + `opening resource "model": failed to init cache 'model' path root.cache_resources: unusable registry URL: s3://bucket/registry: this version reads file:// only`,
+	"registry_scheme":                 startsNot + `opening resource "model": failed to init cache 'model' path root.cache_resources: unusable registry URL: gs://bucket/registry: registries are at file:// and s3://`,
 	"sqlite_key_empty":                startsNot + "failed to init output <no label> path root.output: field key names no column; give the columns that tell rows apart, such as [request_id]",
 	"sqlite_mapping_broken":           lints + "(11,41) required: expected method or field path, but reached end of input",
 	"store_is_a_folder":               startsNot + `opening rating store "rating_store": failed to init cache 'rating_store' path root.cache_resources: opening $ROOT/config/fixtures: unable to open database file (14); check that the path names a file that this user may write, in a folder it may write`,
