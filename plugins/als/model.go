@@ -36,7 +36,7 @@ It also keeps every user's bias current between trainings: from the rating store
 
 Read as a cache it gives the key version; it cannot be written.`).
 		Field(service.NewURLField(modelFieldRegistry).
-			Description("The registry of versions: file:///path or file://relative/path.")).
+			Description("The registry of versions: file:///path, file://relative/path, or s3://bucket/folder?region=REGION with credentials as AWS's tools take them.")).
 		Field(service.NewDurationField(modelFieldPoll).
 			Description("How often the log of promotions is looked at.").
 			Default("2s").Advanced()).

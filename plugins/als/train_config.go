@@ -61,7 +61,7 @@ Tags and views in the store count for the head that ranks.
 Metrics: als_train_running is 1 while a model is trained; als_train_iteration of als_train_iterations, als_train_rmse (stars, over the training ratings, of the head that rates) and als_train_eta_seconds (of the head at work) tell how far it is; als_train_seconds is how long the last training took; als_train_versions counts versions by outcome: promoted, shadow or kept. The log tells of the same every ten seconds, and of each iteration at level DEBUG.`).
 		Fields(
 			service.NewStringField(trainFieldStore).Description("The label of the rating store resource.").Default("rating_store"),
-			service.NewURLField(trainFieldRegistry).Description("The registry of versions: file:///path or file://relative/path."),
+			service.NewURLField(trainFieldRegistry).Description("The registry of versions: file:///path, file://relative/path, or s3://bucket/folder?region=REGION with credentials as AWS's tools take them."),
 			service.NewStringEnumField(trainFieldAlgorithm, als.Algorithms()...).Description("als_vb: explicit ratings with biases, by variational Bayes. als_bayes: the same by Gibbs sampling. als: the same by alternating least squares, without a measure of how sure it is. als_implicit: what users choose. als_spark: what Spark's ALS computes.").Default(als.Default),
 			service.NewObjectField(trainFieldParameters,
 				service.NewIntField(trainFieldRank).Description("Number of factors. Default: the algorithm's own.").Optional(),
