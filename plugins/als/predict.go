@@ -133,7 +133,7 @@ type predicting struct {
 	users     *model.Users
 	movies    *catalog.Catalog   // nil without enrichment
 	now       int64              // Unix milliseconds
-	predicted []model.Prediction // by each version of the line-up; room, used again for each request
+	predicted []model.Prediction // by each version of a line-up of several; room, used again for each request
 	shadows   []message.Shadow   // the same
 }
 
@@ -198,12 +198,25 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 	}
 	// A rating from the future would outlive every later one of its pair.
 	learn := p.learn && request.HasActual && request.Time <= b.now+maxFuture.Milliseconds()
-	reply := message.Prediction{
-		RequestID: request.ID, User: request.User, Movie: request.Movie, RequestedAt: requestedAt, PredictedAt: b.now,
-		Actual: request.Actual, HasActual: request.HasActual, Extra: request.Extra,
+	r := ratings.Rating{User: request.User, Movie: request.Movie, Value: request.Actual, Time: request.Time}
+	version, role := b.lineUp.Champion, ""
+	var predicted model.Prediction
+	var shadows []message.Shadow
+	switch {
+	case len(b.predicted) > 0:
+		version, role, predicted, shadows = b.ask(r, request.HasActual, learn)
+	case learn:
+		predicted = b.users.PredictAndLearn(version.Model, r)
+	default:
+		predicted = b.users.Predict(version.Model, r.User, r.Movie)
 	}
-	b.ask(&reply, ratings.Rating{User: request.User, Movie: request.Movie, Value: request.Actual, Time: request.Time}, learn)
-	if reply.ColdUser || reply.ColdMovie {
+	reply := message.Prediction{
+		RequestID: request.ID, User: request.User, Movie: request.Movie, Value: predicted.Value,
+		ModelVersion: version.Name, Role: role, RequestedAt: requestedAt, PredictedAt: b.now,
+		ColdUser: predicted.ColdUser, ColdMovie: predicted.ColdMovie,
+		Actual: request.Actual, HasActual: request.HasActual, Late: request.Time <= version.Until, Shadows: shadows, Extra: request.Extra,
+	}
+	if predicted.ColdUser || predicted.ColdMovie {
 		p.cold.Incr(1)
 	}
 	dst = reply.AppendJSON(dst)
@@ -215,36 +228,26 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 	return dst, nil
 }
 
-// ask fills in what the version says that serves the user, and, where there is an
-// actual rating to compare with, what the others say. After that the rating is
-// learned, if learn is true.
-func (b *predicting) ask(reply *message.Prediction, r ratings.Rating, learn bool) {
-	versions, at := b.lineUp.Versions(), 0
-	if len(versions) > 1 {
-		at, reply.Role = b.lineUp.Serving(r.User)
+// ask returns the version of a line-up of several that serves the user, in which
+// role, and what it says; and, where there is an actual rating to compare with,
+// what the others say. After that the rating is learned, if learn is true.
+func (b *predicting) ask(r ratings.Rating, hasActual, learn bool) (serving *model.Version, role string, predicted model.Prediction, shadows []message.Shadow) {
+	versions := b.lineUp.Versions()
+	at, role := b.lineUp.Serving(r.User)
+	serving = versions[at]
+	if !hasActual {
+		return serving, role, b.users.Predict(serving.Model, r.User, r.Movie), nil
 	}
-	serving := versions[at]
-	var predicted model.Prediction
-	switch {
-	case reply.HasActual && len(versions) > 1:
-		b.users.PredictEach(versions, r, learn, b.predicted)
-		predicted = b.predicted[at]
-		b.shadows = b.shadows[:0]
-		for i, v := range versions {
-			if i != at {
-				b.shadows = append(b.shadows, message.Shadow{
-					ModelVersion: v.Name, Role: b.lineUp.Role(i), Value: b.predicted[i].Value, Late: r.Time <= v.Until,
-				})
-			}
+	b.users.PredictEach(versions, r, learn, b.predicted)
+	b.shadows = b.shadows[:0]
+	for i, v := range versions {
+		if i != at {
+			b.shadows = append(b.shadows, message.Shadow{
+				ModelVersion: v.Name, Role: b.lineUp.Role(i), Value: b.predicted[i].Value, Late: r.Time <= v.Until,
+			})
 		}
-		reply.Shadows = b.shadows
-	case learn:
-		predicted = b.users.PredictAndLearn(serving.Model, r)
-	default:
-		predicted = b.users.Predict(serving.Model, r.User, r.Movie)
 	}
-	reply.Value, reply.ColdUser, reply.ColdMovie = predicted.Value, predicted.ColdUser, predicted.ColdMovie
-	reply.ModelVersion, reply.Late = serving.Name, r.Time <= serving.Until
+	return serving, role, b.predicted[at], b.shadows
 }
 
 func (p *predictor) Close(context.Context) error { return nil }
