@@ -34,6 +34,7 @@ type Prediction struct {
 // Rating is an actual rating with what the versions of a line-up said before.
 type Rating struct {
 	User, Movie int64
+	Partition   int32 // of the topic that the rating came from, the same for all of a user
 	At          int64 // time of the request, Unix milliseconds
 	Actual      float64
 	Predictions []Prediction // each version once
@@ -73,9 +74,9 @@ type Comparisons struct {
 	period int64 // milliseconds
 
 	mu      sync.Mutex
-	clock   int64   // newest time of a request
-	swept   int64   // last period that the clock has closed
-	pairs   []*pair // that had a rating last, first
+	clock   int64           // newest time of a request
+	swept   map[int32]int64 // by partition: the last period that its newest request has closed
+	pairs   []*pair         // that had a rating last, first
 	users   int
 	ratings int   // in open periods
 	closed  int64 // periods, so far
@@ -84,7 +85,7 @@ type Comparisons struct {
 // NewComparisons returns Comparisons without ratings.
 func NewComparisons(c Config) *Comparisons {
 	c.Alpha, c.MinUsers, c.Period = cmp.Or(c.Alpha, 0.05), cmp.Or(c.MinUsers, 30), cmp.Or(c.Period, 24*time.Hour)
-	return &Comparisons{config: c, period: max(c.Period.Milliseconds(), 1), swept: -1}
+	return &Comparisons{config: c, period: max(c.Period.Milliseconds(), 1), swept: map[int32]int64{}}
 }
 
 // Add takes in a rating. It reports whether that closed a period, so that results
@@ -97,7 +98,7 @@ func (c *Comparisons) Add(r Rating) (closed bool) {
 		return false
 	}
 	before := c.closed
-	c.tick(r.At)
+	c.tick(r.Partition, r.At)
 	by := &r.Predictions[champion]
 	for i := range r.Predictions {
 		p := &r.Predictions[i]
@@ -110,16 +111,17 @@ func (c *Comparisons) Add(r Rating) (closed bool) {
 	return c.closed > before
 }
 
-// tick closes the periods that ended, with the time of grace, by the moment at.
-func (c *Comparisons) tick(at int64) {
+// tick closes the periods of a partition's users that ended, with the time of grace,
+// by the moment at.
+func (c *Comparisons) tick(partition int32, at int64) {
 	c.clock = max(c.clock, at)
-	over := (c.clock-c.period/24)/c.period - 1
-	if over <= c.swept {
+	over := (at-c.period/24)/c.period - 1
+	if swept, known := c.swept[partition]; known && over <= swept {
 		return
 	}
-	c.swept = over
+	c.swept[partition] = over
 	for _, p := range c.pairs {
-		p.sweep(c, over)
+		p.sweep(c, partition, over)
 	}
 }
 

@@ -250,7 +250,7 @@ func TestARecordOfPredictionsIsARating(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 	got, ok := record.Rating()
-	want := "{7 8 1000 4 [{v2 challenger:x 3.5 true} {v1  3 false} {v3 challenger:y 2.5 true}]}"
+	want := "{7 8 0 1000 4 [{v2 challenger:x 3.5 true} {v1  3 false} {v3 challenger:y 2.5 true}]}"
 	if !ok || fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
@@ -298,5 +298,33 @@ func TestMomentsAreThoseOfASample(t *testing.T) {
 	m.replace(9, 4)
 	if m.mean() != 2.5 || math.Abs(m.variance()-5.0/3) > 1e-12 {
 		t.Errorf("mean %v, variance %v", m.mean(), m.variance())
+	}
+}
+
+// Read again from its beginning, a topic comes partition by partition.
+func TestAPartitionThatIsReadLaterIsNotLate(t *testing.T) {
+	play := func(in func(part int32, day, user int64) bool, c *Comparisons) {
+		for day := range int64(3) {
+			for user := range int64(40) {
+				part := int32(user % 2)
+				if !in(part, day, user) {
+					continue
+				}
+				for movie := range int64(2) {
+					r := rated(user, 100*day+movie, day*dayMillis+user*1000+2*hour, 0.5, 0.1)
+					r.Partition = part
+					c.Add(r)
+				}
+			}
+		}
+	}
+	together, apart := NewComparisons(Config{}), NewComparisons(Config{})
+	play(func(int32, int64, int64) bool { return true }, together)
+	for _, part := range []int32{0, 1} {
+		play(func(p int32, _, _ int64) bool { return p == part }, apart)
+	}
+	want, got := only(t, together), only(t, apart)
+	if math.Abs(want.Gain-got.Gain) > 1e-12 || want.Users != got.Users || want.Ratings != got.Ratings || got.Ignored != 0 || got.Users != 40 {
+		t.Errorf("partition by partition: %+v, together: %+v", got, want)
 	}
 }

@@ -12,8 +12,10 @@
 //   - a user's ratings of one period (a UTC day) make one value, the mean of the
 //     differences, clipped to [-1, 1];
 //   - a period of a user is closed, once, when the user's next one begins, or when
-//     the stream has gone on for an hour after its end (a 24th of another period);
-//     what arrives for it later is ignored. An open period counts for nothing;
+//     the user's partition of the topic has gone on for an hour after its end (a 24th
+//     of another period); what arrives for it later is ignored. An open period counts
+//     for nothing. Partitions have clocks of their own, because one that is read
+//     later than another, when the topic is read again, is not late;
 //   - a user's value is the mean of the closed periods' values, and the gain is the
 //     mean over users, each counting the same.
 //

@@ -20,11 +20,12 @@ type pair struct {
 
 // user is what is kept of one user.
 type user struct {
-	period  int64   // that is open, or was closed last
-	movies  []int64 // rated in the open period; none if no period is open
-	sum     float64 // of the differences in it
-	periods int     // that are closed
-	closed  float64 // sum of their values
+	partition int32
+	period    int64   // that is open, or was closed last
+	movies    []int64 // rated in the open period; none if no period is open
+	sum       float64 // of the differences in it
+	periods   int     // that are closed
+	closed    float64 // sum of their values
 }
 
 func (u *user) value() float64 { return u.closed / float64(u.periods) }
@@ -55,21 +56,21 @@ func (p *pair) add(c *Comparisons, r *Rating, difference float64) {
 	if !isOpen {
 		p.open = append(p.open, r.User)
 	}
-	u.period = period
+	u.partition, u.period = r.Partition, period
 	u.movies = append(u.movies, r.Movie)
 	u.sum += difference
 	c.ratings++
 }
 
-// sweep closes all periods up to over, in an order that does not depend on what is
-// in them, and that is the same each time.
-func (p *pair) sweep(c *Comparisons, over int64) {
+// sweep closes all periods up to over of a partition's users, in an order that does
+// not depend on what is in them, and that is the same each time.
+func (p *pair) sweep(c *Comparisons, partition int32, over int64) {
 	slices.Sort(p.open)
 	p.open = slices.DeleteFunc(p.open, func(id int64) bool {
 		u := p.users[id]
 		switch {
 		case len(u.movies) == 0: // there was no room for a rating
-		case u.period > over:
+		case u.partition != partition, u.period > over:
 			return false
 		default:
 			p.close(c, u)

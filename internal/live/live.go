@@ -107,9 +107,9 @@ func New(c Config) *Aggregates {
 	}
 }
 
-// Prediction adds a message of topic predictions. An error is about the
-// message, which then changes nothing.
-func (a *Aggregates) Prediction(data []byte) error {
+// Prediction adds a message of a partition of topic predictions. An error is about
+// the message, which then changes nothing.
+func (a *Aggregates) Prediction(partition int32, data []byte) error {
 	p, err := decodePrediction(data)
 	if err != nil {
 		return err
@@ -142,6 +142,7 @@ func (a *Aggregates) Prediction(data []byte) error {
 		a.addError(*p.Value-*p.Actual, use, step)
 	}
 	if rating, ok := p.Rating(); ok {
+		rating.Partition = partition
 		a.comparisons.Add(rating)
 	}
 	a.addGenres(p, a.genres.at(at, now))

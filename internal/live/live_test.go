@@ -22,7 +22,7 @@ func newTest() (*Aggregates, *clock) {
 
 func predict(t *testing.T, a *Aggregates, id int, at time.Time, value float64, more string) {
 	t.Helper()
-	err := a.Prediction(fmt.Appendf(nil, `{"request_id":"r-%d","user_id":7,"movie_id":%d,"prediction":%v,"title":"Movie %d","genres":["Drama","War"],`+
+	err := a.Prediction(0, fmt.Appendf(nil, `{"request_id":"r-%d","user_id":7,"movie_id":%d,"prediction":%v,"title":"Movie %d","genres":["Drama","War"],`+
 		`"model_version":"v1","requested_at":"2026-01-02T14:59:59Z","predicted_at":%q,"cold":[]%s}`,
 		id, id%3, value, id%3, at.Format(time.RFC3339Nano), more))
 	if err != nil {
@@ -175,7 +175,7 @@ func TestBadMessagesAreErrorsThatNameTheField(t *testing.T) {
 		`{"request_id":"a","user_id":1,"movie_id":1,"predicted_at":"2026-01-02T15:00:00Z"}`:                  `"prediction" is missing`,
 		`{"request_id":"a","user_id":1,"movie_id":1,"prediction":3,"predicted_at":"yesterday"}`:              "yesterday",
 	} {
-		if err := a.Prediction([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if err := a.Prediction(0, []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
@@ -193,7 +193,7 @@ func TestMemoryIsBoundedWhateverArrives(t *testing.T) {
 	a, c := newTest()
 	long := strings.Repeat("ö", 5000)
 	for i := range 300 {
-		err := a.Prediction(fmt.Appendf(nil, `{"request_id":"%d","user_id":1,"movie_id":%d,"prediction":3,"title":%q,"genres":["g%d",%q],`+
+		err := a.Prediction(0, fmt.Appendf(nil, `{"request_id":"%d","user_id":1,"movie_id":%d,"prediction":3,"title":%q,"genres":["g%d",%q],`+
 			`"model_version":"v%d","predicted_at":%q}`, i, i, long, i, long, i, c.t.Format(time.RFC3339)))
 		if err != nil {
 			t.Fatal(err)
@@ -255,7 +255,7 @@ func BenchmarkPrediction(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		n++
-		err := a.Prediction(fmt.Appendf(nil, `{"request_id":"events-0-%d","user_id":514,"movie_id":%d,"prediction":3.75,"title":"Heat (1995)",`+
+		err := a.Prediction(0, fmt.Appendf(nil, `{"request_id":"events-0-%d","user_id":514,"movie_id":%d,"prediction":3.75,"title":"Heat (1995)",`+
 			`"genres":["Action","Crime","Thriller"],"model_version":"v1","requested_at":%q,"predicted_at":%q,"cold":[],"actual":4}`, n, n%9000, at, at))
 		if err != nil {
 			b.Fatal(err)
@@ -269,7 +269,7 @@ func BenchmarkSnapshot(b *testing.B) {
 	genres := strings.Split("Action Adventure Animation Children Comedy Crime Documentary Drama Fantasy Film-Noir Horror IMAX Musical Mystery Romance Sci-Fi Thriller War Western", " ")
 	for i := range 20_000 {
 		at := time.Now().Add(-time.Duration(i%900) * time.Second)
-		_ = a.Prediction(fmt.Appendf(nil, `{"request_id":"events-0-%d","user_id":514,"movie_id":%d,"prediction":3.7512345,"title":"Heat (1995)",`+
+		_ = a.Prediction(0, fmt.Appendf(nil, `{"request_id":"events-0-%d","user_id":514,"movie_id":%d,"prediction":3.7512345,"title":"Heat (1995)",`+
 			`"genres":[%q],"model_version":"v1","predicted_at":%q,"cold":[],"actual":4}`, i, i%9000, genres[i%19], at.Format(time.RFC3339Nano)))
 	}
 	var data []byte

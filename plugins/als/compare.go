@@ -235,6 +235,9 @@ func (c *comparer) add(msg *service.Message) (closed bool, err error) {
 		return false, nil
 	}
 	rating, ok := record.Rating()
+	if origin := message.OriginFrom(msg.Context()); origin != nil {
+		rating.Partition = origin.Partition
+	}
 	return ok && c.comparisons.Add(rating), nil
 }
 

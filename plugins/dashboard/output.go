@@ -128,7 +128,11 @@ func (d *dashboard) add(m *service.Message) error {
 	if topic == modelsTopic {
 		return d.live.Announcement(data)
 	}
-	return d.live.Prediction(data)
+	var partition int32
+	if origin := message.OriginFrom(m.Context()); origin != nil {
+		partition = origin.Partition
+	}
+	return d.live.Prediction(partition, data)
 }
 
 func metaIsTrue(m *service.Message, key string) bool {

@@ -42,6 +42,7 @@ func modelsCompareLive(c *cli.Context) error {
 			return // a dead letter elsewhere, or nothing to compare
 		}
 		if rating, ok := record.Rating(); ok {
+			rating.Partition = r.Partition
 			comparisons.Add(rating)
 		}
 	})
