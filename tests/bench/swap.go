@@ -23,7 +23,7 @@ const (
 	swapRate    = 5000 // requests a second
 )
 
-// swapTable promotes two versions in turns under steady traffic. Every request
+// swapTable promotes versions in turns under steady traffic. Every request
 // must have a reply, and every reply the prediction of the one version it names.
 func swapTable(ctx context.Context, b *bench) (table, error) {
 	s, err := b.openStage(ctx)
@@ -71,7 +71,7 @@ func swapTable(ctx context.Context, b *bench) (table, error) {
 	}
 	for _, v := range c.versions {
 		if v.replies == 0 {
-			return table{}, fmt.Errorf("version %s was promoted %d times and never replied", v.name, b.rounds*swaps/2)
+			return table{}, fmt.Errorf("version %s was promoted and never replied", v.name)
 		}
 	}
 	note := fmt.Sprintf("with %d swaps in %d s at %s requests/s in each round; of %d replies none was lost, and each was the prediction of the version it names",
@@ -97,15 +97,16 @@ type changingVersion struct {
 	replies int
 }
 
-// newChanging trains two versions that predict differently.
+// newChanging trains three versions that predict differently: of two each would
+// stay in memory as the one before.
 func (b *bench) newChanging(ctx context.Context) (*changing, error) {
 	versions, err := registry.Open("file://" + filepath.Join(b.dir, "changing"))
 	if err != nil {
 		return nil, err
 	}
 	c := &changing{registry: versions}
-	for _, algorithm := range []string{"als", "als_vb"} {
-		if err := b.run(ctx, b.binary, "train", "--ratings", b.data, "--algorithm", algorithm, "--registry", versions.URL()); err != nil {
+	for _, how := range [][]string{{"--algorithm", "als"}, {"--algorithm", "als_vb"}, {"--algorithm", "als", "--rank", "32"}} {
+		if err := b.run(ctx, b.binary, append([]string{"train", "--ratings", b.data, "--registry", versions.URL()}, how...)...); err != nil {
 			return nil, err
 		}
 	}
@@ -120,8 +121,8 @@ func (b *bench) newChanging(ctx context.Context) (*changing, error) {
 		}
 		c.versions = append(c.versions, &changingVersion{name: manifest.Version, model: m})
 	}
-	if len(c.versions) != 2 {
-		return nil, fmt.Errorf("%d versions were trained, want 2", len(c.versions))
+	if len(c.versions) != 3 {
+		return nil, fmt.Errorf("%d versions were trained, want 3", len(c.versions))
 	}
 	return c, nil
 }
@@ -129,7 +130,7 @@ func (b *bench) newChanging(ctx context.Context) (*changing, error) {
 // promoteInTurns promotes and announces as the pipeline train does.
 func (c *changing) promoteInTurns(ctx context.Context, s *stage) error {
 	for k := range swaps {
-		version := c.versions[k%2].name
+		version := c.versions[(k+1)%3].name
 		promotion, _, _, err := c.registry.Promote(ctx, version, time.Now(), func(string) (bool, string, error) { return true, "bench", nil })
 		if err != nil {
 			return err
