@@ -113,15 +113,15 @@ func (r *retraining) say(what string, k int, v message.Verdict, began time.Time)
 // TestTheGateOnMovieLens plays ml-latest-small in the order of time: of twenty
 // retrainings by the same recipe at least 17 become champion unattended, of twenty on
 // ratings that were permuted on their way, or in training alone, none, and of twenty
-// with four times the λ none. Without RECSYS_LONG=1 it is one of each, of als alone.
+// with four times the λ none. Without RECSYS_ACCEPTANCE=1 it is one of each, of als alone.
 func TestTheGateOnMovieLens(t *testing.T) {
 	for _, algorithm := range []string{als.ALS, als.VB} {
 		t.Run(algorithm, func(t *testing.T) {
 			rounds, least := 1, 1
-			if os.Getenv("RECSYS_LONG") == "1" {
+			if os.Getenv("RECSYS_ACCEPTANCE") == "1" {
 				rounds, least = retrainings, 17
 			} else if algorithm != als.ALS {
-				t.Skip("only with RECSYS_LONG=1")
+				t.Skip("only with RECSYS_ACCEPTANCE=1")
 			}
 			r := played(t, algorithm)
 			strict := r.job
@@ -154,8 +154,8 @@ func TestTheGateOnMovieLens(t *testing.T) {
 
 // TestMuchNewerRatingsOfMovieLens make up for nothing: the champion lacks two fifths.
 func TestMuchNewerRatingsOfMovieLens(t *testing.T) {
-	if os.Getenv("RECSYS_LONG") != "1" {
-		t.Skip("only with RECSYS_LONG=1")
+	if os.Getenv("RECSYS_ACCEPTANCE") != "1" {
+		t.Skip("only with RECSYS_ACCEPTANCE=1")
 	}
 	for _, algorithm := range []string{als.ALS, als.VB} {
 		r := played(t, algorithm)
