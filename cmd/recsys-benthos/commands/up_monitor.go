@@ -15,6 +15,7 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/eval"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 )
 
 // monitor follows the topics from outside, as anyone could, and keeps the
@@ -141,7 +142,7 @@ func (m *monitor) count(r *kgo.Record) {
 			m.account(requestID(place, r.Value), -1)
 		}
 	case topicModels:
-		if a, err := message.DecodeAnnouncement("up", r.Value); err == nil && a.Sequence >= m.counts.model.Sequence {
+		if a, err := message.DecodeAnnouncement("up", r.Value); err == nil && a.Role == registry.Champion && a.Sequence >= m.counts.model.Sequence {
 			m.counts.model = a
 		}
 	}

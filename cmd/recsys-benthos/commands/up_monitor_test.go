@@ -93,3 +93,14 @@ func TestNothingIsDrainedWhileRecordsAreUnread(t *testing.T) {
 		t.Error("an event is not stored")
 	}
 }
+
+// A challenger's announcement was once taken for that of the champion.
+func TestOnlyTheChampionsAnnouncementTellsWhichModelServes(t *testing.T) {
+	m := testMonitor()
+	m.next(topicModels, `{"role":"champion","version":"v2","sequence":2}`)
+	m.next(topicModels, `{"role":"challenger:previous","version":"","sequence":3}`)
+	m.next(topicModels, `{"role":"challenger:shadow","version":"v3","sequence":4}`)
+	if got := m.status().model.Version; got != "v2" {
+		t.Errorf("version %q serves, want v2", got)
+	}
+}
