@@ -71,6 +71,7 @@ func readLog(c *cli.Context) (log ratings.Log, err error) {
 }
 
 func trainAction(c *cli.Context) error {
+	collectOften()
 	if err := noArguments(c); err != nil {
 		return err
 	}
