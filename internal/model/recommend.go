@@ -5,8 +5,9 @@ import (
 )
 
 // DefaultPopularity is the share of popularity in the scores of a model without a
-// head that ranks: predicted ratings alone put movies first that few have seen.
-const DefaultPopularity = 0.5
+// head that ranks: predicted ratings alone put movies first that few have seen. See
+// docs/decisions/017-lists.md.
+const DefaultPopularity = 0.4
 
 // Item is a recommended movie.
 type Item struct {
@@ -183,12 +184,17 @@ func (a *answer) scan(best *topList, share float32) {
 		movies := ranker.ids[from:min(from+rankedAtOnce, len(ranker.ids))]
 		scores := scratch.scores[:len(movies)]
 		ranker.score(scores, from, scratch, ranker.stride > 0)
+		least := best.least()
 		for k, movie := range movies {
 			scored := Scored{Movie: movie, Score: a.m.blend(scores[k]+constant, a.a.popularity[from+k], share)}
-			if best.n <= deepest {
+			switch {
+			case best.n > deepest:
+				if !best.exclude(movie) {
+					best.best = append(best.best, scored)
+				}
+			case scored.Score >= least:
 				best.offer(scored)
-			} else if !best.exclude(movie) {
-				best.best = append(best.best, scored)
+				least = best.least()
 			}
 		}
 	}

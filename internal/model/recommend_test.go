@@ -225,7 +225,7 @@ func TestListsAreTheReference(t *testing.T) {
 			if share < 0 {
 				share = 0
 				if f.Preference == nil {
-					share = 0.5
+					share = 0.4
 				}
 			}
 			answer := of.Recommend(q)

@@ -156,9 +156,9 @@ func TestANewRatingIsInTheNextList(t *testing.T) {
 
 func TestAModelOfRatingsSaysSo(t *testing.T) {
 	a := newAnswering(t, "recommend", liveOf(t, shelf(false)), "")
-	// Movie 10: half of 4.5 stars and half of the most popular, 5 stars.
+	// Movie 10: 0.6 of 4.5 stars and 0.4 of the most popular, 5 stars.
 	expectAnswers(t, answers(t, a, `{"kind":"recommend","user_id":1,"n":1,"candidates":[10]}`, `{"kind":"recommend","user_id":1,"n":1,"popularity":0}`, `{"kind":"recommend","user_id":1,"filters":{"genres":["Crime"]}}`),
-		`recommend …"items":[{"movie_id":10,"score":4.75,"prediction":4.5}],"model_version":"v1","head":"rating","basis":"user",`+replyTimes+`,"cold":[]}`,
+		`recommend …"items":[{"movie_id":10,"score":4.7,"prediction":4.5}],"model_version":"v1","head":"rating","basis":"user",`+replyTimes+`,"cold":[]}`,
 		`recommend …"items":[{"movie_id":10,"score":4.5,"prediction":4.5}],"model_version":"v1","head":"rating","basis":"user",`+replyTimes+`,"cold":[]}`,
 		` als_recommend: field "filters": genres and years are not known here; give this processor a catalog`)
 }

@@ -33,7 +33,7 @@ All that a request may say beside user_id:
 | filters.genres, filters.not_genres | | movies with at least one of these genres, with none of those; case does not matter |
 | filters.year_from, filters.year_to | | years of the movies, both inclusive. A movie without year is in no range |
 | filters.min_count | 0 | ratings that a movie had at least in training |
-| popularity | 0, or 0.5 by the head "rating" | share of log popularity in the score, 0 to 1 |
+| popularity | 0, or 0.4 by the head "rating" | share of log popularity in the score, 0 to 1 |
 | diversity | 0 | 0 to 1: how much movies shall differ from those before them (maximal marginal relevance with λ = 1 − diversity, over the best 10·n movies; the pages of such a list must all have the same n) |
 | reasons | false | give each item the movie that speaks most for it: "reason": {"movie_id": 50, "rating": 5, "score": 0.2, "title": …} |
 
