@@ -24,6 +24,7 @@ type Catalog struct {
 type entry struct {
 	json  []byte // `"title":"…","genres":["…"]`
 	movie ratings.Movie
+	year  int // 0 where the title has none
 	link  ratings.Link
 }
 
@@ -91,7 +92,7 @@ func (c *Catalog) Reload(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reading the movie catalog: movie %d: %w", movie.ID, err)
 		}
-		entries[movie.ID] = &entry{fragment, movie, linked[movie.ID]}
+		entries[movie.ID] = &entry{fragment, movie, yearOf(movie.Title), linked[movie.ID]}
 	}
 	c.movies.Store(&entries)
 	c.once.Do(func() { close(c.ready) })

@@ -23,6 +23,12 @@ type Request struct {
 	Extra     []byte // unknown fields as `,"name":value` in their order
 }
 
+// OtherKind is the error of a request that is no prediction request, and no bad
+// one either: it is of this kind.
+type OtherKind string
+
+func (k OtherKind) Error() string { return "a request of kind " + string(k) }
+
 type requestFields struct {
 	id, kind, eventType, user, movie, value, time jsonValue
 	extra                                         []byte
@@ -64,8 +70,8 @@ func (f *requestFields) add(key string, value *jsonValue) {
 
 // DecodeRequest reads and checks one prediction request; scale is that of the
 // ratings that rating events bring. The request's ID is a part of data, which
-// must not change while it is in use. Every error is a *Rejection in the name of
-// component.
+// must not change while it is in use. A request of a kind that others answer gives
+// an OtherKind; every other error is a *Rejection in the name of component.
 func DecodeRequest(component string, scale Scale, data []byte) (Request, error) {
 	var fields requestFields
 	object := readFlat(unsafe.String(unsafe.SliceData(data), len(data)))
@@ -79,6 +85,9 @@ func DecodeRequest(component string, scale Scale, data []byte) (Request, error) 
 	}
 	request, err := fields.request(scale)
 	if err != nil {
+		if isOtherKind(fields.kind.Str) {
+			return Request{}, OtherKind(fields.kind.Str)
+		}
 		return Request{}, Rejectf(component, "%v", err)
 	}
 	return request, nil
@@ -87,7 +96,7 @@ func DecodeRequest(component string, scale Scale, data []byte) (Request, error) 
 func (f *requestFields) request(scale Scale) (Request, error) {
 	request := Request{Extra: f.extra}
 	if f.kind.Exists() && f.kind.Str != "predict" {
-		return request, fieldErrorf("kind", "%s is not handled here; give predict, or leave it out", excerpt(f.kind.Raw))
+		return request, fieldErrorf("kind", "%s is unknown; give predict, recommend, similar or explain, or leave it out for predict", excerpt(f.kind.Raw))
 	}
 	if f.eventType.Exists() && EventType(f.eventType.Str) != Rate {
 		return request, fieldErrorf("event_type",

@@ -28,11 +28,14 @@ func (s Scale) Clamp(rating float32) float32 { return min(max(rating, s.Min), s.
 type Model struct {
 	factors *als.Factors
 	ranker  func() *ranker // made when a list is first asked for
-	scale   Scale
-	users   map[int64]int32 // row of a user id
-	movies  map[int64]int32 // row of a movie id
-	prior   *prior          // of a model with a posterior
-	number  uint64          // tells it from other models of this process, without keeping them alive; above 0
+	// answering is made when a query first comes.
+	answering func() *answering
+	mostRated int32 // ratings of the movie that has most
+	scale     Scale
+	users     map[int64]int32 // row of a user id
+	movies    map[int64]int32 // row of a movie id
+	prior     *prior          // of a model with a posterior
+	number    uint64          // tells it from other models of this process, without keeping them alive; above 0
 }
 
 var modelNumbers atomic.Uint64
@@ -55,6 +58,10 @@ func New(factors *als.Factors, scale Scale) (*Model, error) {
 		users:   make(map[int64]int32, len(factors.Users)),
 		movies:  make(map[int64]int32, len(factors.Movies)),
 		number:  modelNumbers.Add(1),
+	}
+	m.answering = sync.OnceValue(func() *answering { return newAnswering(m, m.ranker()) })
+	for _, count := range factors.MovieCounts {
+		m.mostRated = max(m.mostRated, count)
 	}
 	for row, id := range factors.Users {
 		m.users[id] = int32(row)

@@ -72,8 +72,13 @@ func (m *Model) rankAll(best *topList, r *ranker, s *rankScratch, known bool) {
 		movies := r.ids[from:min(from+rankedAtOnce, len(r.ids))]
 		scores := s.scores[:len(movies)]
 		r.score(scores, from, s, known)
+		least := best.least()
 		for k, movie := range movies {
+			if scores[k] < least { // as nearly all are
+				continue
+			}
 			best.offer(Scored{Movie: movie, Score: scores[k]})
+			least = best.least()
 		}
 	}
 }

@@ -26,7 +26,8 @@ import (
 //
 // It is safe for concurrent use.
 type Users struct {
-	shards [64]userShard
+	shards  [64]userShard
+	popular popular
 }
 
 type userShard struct {

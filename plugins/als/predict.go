@@ -3,6 +3,7 @@ package als
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -54,6 +55,8 @@ A user whom a challenger serves gets its prediction, and role says so. Where the
 `+"```json"+`
 {"…": "…", "prediction": 4.31, "model_version": "20260102-150405-9f86d0", "actual": 4.5, "shadows": [{"model_version": "20260101-090000-1b4f0e", "role": "challenger:previous", "prediction": 4.02}]}
 `+"```"+`
+
+Requests of the kinds recommend, similar and explain are left as they are, with their kind as the metadata recsys_kind: als_recommend, als_similar and als_explain answer them, there or in a pipeline of their own.
 
 Requests wait while there is no model yet. A request that cannot be read is marked with an error, never dropped.`).
 		Field(modelField()).
@@ -168,12 +171,23 @@ func (p *predictor) ProcessBatch(ctx context.Context, batch service.MessageBatch
 		}
 		begin := len(texts)
 		if texts, err = p.predict(texts, &b, msg); err != nil {
-			msg.SetError(err)
+			leaveOrReject(msg, err)
 			continue
 		}
 		msg.SetBytes(texts[begin:len(texts):len(texts)])
 	}
 	return []service.MessageBatch{batch}, nil
+}
+
+// leaveOrReject leaves a request to those who answer its kind, or marks it with the
+// error.
+func leaveOrReject(msg *service.Message, err error) {
+	var kind message.OtherKind
+	if !errors.As(err, &kind) {
+		msg.SetError(err)
+		return
+	}
+	msg.MetaSetMut(metaKind, string(kind))
 }
 
 // predict appends the prediction of a request to dst.

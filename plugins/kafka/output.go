@@ -165,6 +165,11 @@ func (o *output) WriteBatch(ctx context.Context, messages service.MessageBatch) 
 	}
 	w := &write{output: o, plain: client, client: client, messages: messages, records: make([]kgo.Record, len(messages))}
 	for i, m := range messages {
+		if o.conf.skip != "" {
+			if _, set := m.MetaGetImmut(o.conf.skip); set {
+				continue
+			}
+		}
 		if rejection := o.record(ctx, m, &w.records[i]); rejection != nil {
 			w.reject(i, rejection)
 			continue

@@ -27,6 +27,7 @@ const (
 	fieldMaxMessageBytes = "max_message_bytes"
 	fieldBrokerMaxWrite  = "broker_write_max_bytes"
 	fieldMaxInFlight     = "max_in_flight"
+	fieldSkipMetadata    = "skip_metadata"
 )
 
 const (
@@ -97,6 +98,9 @@ func recordFields() []*service.ConfigField {
 			Example("${! @kafka_partition }").Optional().Advanced(),
 		service.NewMetadataFilterField(fieldMetadata).
 			Description("Which metadata become record headers; none by default. kafka_key and kafka_tombstone never do.").Optional(),
+		service.NewStringField(fieldSkipMetadata).
+			Description("The name of a metadata: messages that have it are not written, and count as written. A `switch` around the output would do the same, and cost all other messages a microsecond each.").
+			Default("").Advanced(),
 		service.NewInterpolatedStringField(fieldTimestampMs).
 			Description("The timestamp of each record in milliseconds since 1970; the current time by default.").
 			Example("${! @kafka_timestamp_ms }").Optional().Advanced(),
@@ -142,6 +146,7 @@ type outputConfig struct {
 	partition       *service.InterpolatedString
 	timestamp       *service.InterpolatedString
 	headers         *service.MetadataFilter
+	skip            string // metadata of messages that are not written; empty for none
 	maxMessageBytes int32
 }
 
@@ -191,8 +196,11 @@ func (c *outputConfig) parseRecord(conf *service.ParsedConfig) error {
 		c.keyIsMeta = err == nil && metaKeyAlone.MatchString(text)
 	}
 	if conf.Contains(fieldMetadata) {
-		c.headers, err = conf.FieldMetadataFilter(fieldMetadata)
+		if c.headers, err = conf.FieldMetadataFilter(fieldMetadata); err != nil {
+			return err
+		}
 	}
+	c.skip, err = conf.FieldString(fieldSkipMetadata)
 	return err
 }
 

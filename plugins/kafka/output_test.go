@@ -57,6 +57,23 @@ func TestOutputWritesKeysHeadersTimestampsAndTombstones(t *testing.T) {
 	}
 }
 
+func TestOutputSkipsWhatIsNotForIt(t *testing.T) {
+	b := startBroker(t, broker.Topic{Name: "out"})
+	o := startOutput(t, b.Addr(), outputYAML+"skip_metadata: other\n")
+	skipped, too := newMessage("u1", "skipped"), newMessage("u2", "too")
+	skipped.MetaSetMut("other", "kind")
+	too.MetaSetMut("other", "")
+	for _, batch := range []service.MessageBatch{{skipped, newMessage("u1", "a"), too, newMessage("u2", "b")}, {skipped}} {
+		if err := o.WriteBatch(testContext(t), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records := readTopic(t, b.Addr(), "out", 2)
+	if len(records) != 2 || string(records[0].Value) != "a" || string(records[1].Value) != "b" {
+		t.Errorf("records are %v", records)
+	}
+}
+
 func TestOutputKnowsTheKeyWithoutMetadata(t *testing.T) {
 	for _, key := range []string{"${! @kafka_key }", `${!@kafka_key.or("")}`} {
 		b := startBroker(t, broker.Topic{Name: "out"})

@@ -111,7 +111,7 @@ func malformed(t *testing.T, s *system) {
 		{"events", `{"event_type":"rate","user_id":"1","movie_id":"296","value":"4.5","timestamp":"` + future + `"}`, "lies in the future"},
 		{"requests", "predict something\x00\xff", "malformed JSON"},
 		{"requests", `{"user_id":1}`, `field "movie_id": is missing`},
-		{"requests", `{"user_id":1,"movie_id":296,"kind":"recommend"}`, `"recommend" is not handled here`},
+		{"requests", `{"user_id":1,"movie_id":296,"kind":"dance"}`, `"dance" is unknown`},
 	}
 	for _, b := range bad {
 		s.broker.produce(t, &kgo.Record{Topic: b.topic, Key: []byte("1"), Value: []byte(b.value)})

@@ -22,6 +22,7 @@ var topics = []broker.Topic{
 	{Name: "events", Partitions: 2},
 	{Name: "requests", Partitions: 2},
 	{Name: "predictions", Partitions: 2},
+	{Name: "recommendations", Partitions: 2},
 	{Name: "dead_letters", Partitions: 2},
 	{Name: "models", Partitions: 1},
 	{Name: "train", Partitions: 1},

@@ -51,7 +51,7 @@ const partitions = 4
 // openBroker starts the embedded broker with the topics of the pipelines.
 func openBroker(state, address string, maxBytes int64) (*broker.Broker, error) {
 	var topics []broker.Topic
-	for _, name := range []string{topicEvents, topicRequests, topicPredictions, topicDeadLetters} {
+	for _, name := range []string{topicEvents, topicRequests, topicPredictions, topicRecommendations, topicDeadLetters} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: partitions})
 	}
 	for _, name := range []string{topicModels, topicTrain} {
@@ -69,10 +69,11 @@ func openBroker(state, address string, maxBytes int64) (*broker.Broker, error) {
 
 // The topics of the pipelines.
 const (
-	topicEvents      = "events"
-	topicRequests    = "requests"
-	topicPredictions = "predictions"
-	topicModels      = "models"
-	topicTrain       = "train"
-	topicDeadLetters = "dead_letters"
+	topicEvents          = "events"
+	topicRequests        = "requests"
+	topicPredictions     = "predictions"
+	topicRecommendations = "recommendations"
+	topicModels          = "models"
+	topicTrain           = "train"
+	topicDeadLetters     = "dead_letters"
 )

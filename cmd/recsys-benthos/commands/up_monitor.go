@@ -126,9 +126,11 @@ func (m *monitor) count(r *kgo.Record) {
 	m.consumed[r.Topic][r.Partition] = r.Offset + 1
 	switch r.Topic {
 	case topicRequests:
-		m.counts.requests++
 		origin := message.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
-		m.account(requestID(origin.RequestID(), r.Value), 1)
+		if id, ok := requestID(origin.RequestID(), r.Value); ok {
+			m.counts.requests++
+			m.account(id, 1)
+		}
 	case topicPredictions:
 		m.prediction(r.Value)
 	case topicDeadLetters:
@@ -139,7 +141,9 @@ func (m *monitor) count(r *kgo.Record) {
 		}
 		if headers["topic"] == topicRequests {
 			place := strings.Join([]string{headers["topic"], headers["partition"], headers["offset"]}, "-")
-			m.account(requestID(place, r.Value), -1)
+			if id, ok := requestID(place, r.Value); ok {
+				m.account(id, -1)
+			}
 		}
 	case topicModels:
 		if a, err := message.DecodeAnnouncement("up", r.Value); err == nil && a.Role == registry.Champion && a.Sequence >= m.counts.model.Sequence {
@@ -171,14 +175,18 @@ func (m *monitor) account(id string, change int) {
 	}
 }
 
-// requestID is the id a request's reply carries. A request that cannot be read
-// has its place for an id.
-func requestID(place string, value []byte) string {
+// requestID is the id a request's reply carries; false says that the reply is no
+// prediction. A request that cannot be read has its place for an id.
+func requestID(place string, value []byte) (string, bool) {
 	request, err := message.DecodeRequest("up", message.MovieLensScale, value)
-	if err != nil || request.ID == "" {
-		return place
+	var other message.OtherKind
+	if errors.As(err, &other) {
+		return "", false
 	}
-	return strings.Clone(request.ID) // the value is let go
+	if err != nil || request.ID == "" {
+		return place, true
+	}
+	return strings.Clone(request.ID), true // the value is let go
 }
 
 // refresh asks the broker for the topics' ends and the groups' positions.

@@ -52,6 +52,17 @@ func TestTheAccountsCloseWhenEveryRequestHasItsReply(t *testing.T) {
 	}
 }
 
+func TestRequestsForListsAreNoneOfPredictions(t *testing.T) {
+	m := testMonitor()
+	m.next(topicRequests, `{"kind":"recommend","user_id":1}`)
+	m.next(topicRequests, `{"kind":"recommend","request_id":"a"}`)
+	m.next(topicDeadLetters, `{"kind":"recommend","request_id":"a"}`, "topic", topicRequests, "partition", "0", "offset", "1")
+	m.next(topicRequests, `{"kind":"dance","request_id":"b"}`)
+	if s := m.status(); s.requests != 1 || m.unanswered() != 1 || s.deadLetters != 1 {
+		t.Errorf("%d unanswered of %+v, want the one of an unknown kind", m.unanswered(), s)
+	}
+}
+
 func TestAReplyGivenTwiceCountsOnce(t *testing.T) {
 	m := testMonitor()
 	m.next(topicRequests, `{"request_id":"a","user_id":1,"movie_id":2}`)
