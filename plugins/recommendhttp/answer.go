@@ -69,7 +69,7 @@ func (s *server) wait(r *http.Request, c *call, late <-chan time.Time) *api.Prob
 			return errTooLate
 		case <-r.Context().Done(): // nobody reads the answer
 			return errStopping
-		case <-s.closing:
+		case <-s.closing.Done():
 			return errStopping
 		case <-draining: // what is in a batch already will be settled
 			if c.state.Load() != taken {

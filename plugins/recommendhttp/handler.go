@@ -1,6 +1,7 @@
 package recommendhttp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -68,8 +69,7 @@ func (s *server) handler() (http.Handler, error) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { s.refuse(w, api.None, "", wrong) })
 	}
 	mux.HandleFunc("/api/", s.notFound)
-	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/api/", http.StatusFound) })
-	mux.HandleFunc("/", s.notFound)
+	mux.HandleFunc("/", s.page)
 	return s.outermost(mux), nil
 }
 
@@ -122,6 +122,24 @@ func (s *server) share(w http.ResponseWriter, r *http.Request, origin string) (a
 	header.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 	return true
+}
+
+// page is what is not under /api/: the dashboard's, if there is one here.
+func (s *server) page(w http.ResponseWriter, r *http.Request) {
+	if s.in.origin != nil {
+		if page := s.in.origin.Page(); page != nil {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(s.closing, cancel)() // its streams have no end of their own
+			page.ServeHTTP(w, r.WithContext(ctx))
+			return
+		}
+	}
+	if r.URL.Path == "/" {
+		http.Redirect(w, r, "/api/", http.StatusFound)
+		return
+	}
+	s.notFound(w, r)
 }
 
 func (s *server) notFound(w http.ResponseWriter, r *http.Request) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/api"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/origin"
 )
 
 // The metadata of messages.
@@ -39,6 +40,7 @@ type input struct {
 	mgr           *service.Resources
 	log           *service.Logger
 	answered      *service.MetricCounter
+	origin        *origin.Origin // nil if the page is not shared
 	reads, writes chan *call
 	modelKey      any // of the resources' values
 	catalogKey    any
@@ -48,6 +50,7 @@ type input struct {
 
 	mu     sync.Mutex
 	server *server // nil before Connect and after Close
+	leave  func() error
 	closed bool
 }
 
@@ -59,6 +62,10 @@ func newInput(c *config, mgr *service.Resources) (*input, error) {
 	in.drain = sync.OnceFunc(func() { close(in.draining) })
 	if err := in.build(); err != nil {
 		return nil, err
+	}
+	if c.sharesPage {
+		origins, _ := mgr.GetOrSetGeneric(origin.Key{}, origin.New())
+		in.origin = origins.(*origin.Origins).At(c.address)
 	}
 	if c.isOpen() {
 		in.log.Warnf("%s can be reached from elsewhere and needs no key: set %s", c.address, fieldAuth)
@@ -76,11 +83,16 @@ func (in *input) Connect(context.Context) error {
 	if in.server != nil {
 		return nil
 	}
+	leave := func() error { return nil }
+	if in.origin != nil {
+		leave = in.origin.Host()
+	}
 	s, err := startServer(in)
 	if err != nil {
+		_ = leave() // the page's own complaint would be the same
 		return err
 	}
-	in.server = s
+	in.server, in.leave = s, leave
 	return nil
 }
 
@@ -232,7 +244,7 @@ func (in *input) Close(ctx context.Context) error {
 	if s == nil {
 		return nil
 	}
-	if err := s.close(ctx); err != nil {
+	if err := errors.Join(s.close(ctx), in.leave()); err != nil {
 		return fmt.Errorf("closing %s: %w", in.conf.address, err)
 	}
 	return nil

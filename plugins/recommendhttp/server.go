@@ -32,7 +32,9 @@ type server struct {
 	prefix  string        // of ids given here
 	last    atomic.Uint64
 	origins map[string]bool
-	closing chan struct{}
+
+	closing context.Context // ends when the server closes
+	end     context.CancelFunc
 }
 
 func startServer(in *input) (*server, error) {
@@ -43,8 +45,9 @@ func startServer(in *input) (*server, error) {
 	}
 	s := &server{
 		in: in, conf: c, addr: listener.Addr(), guard: http.NewCrossOriginProtection(), origins: map[string]bool{},
-		slots: make(chan struct{}, c.requests), writes: make(chan struct{}, c.writes), prefix: rand.Text()[:10] + "-", closing: make(chan struct{}),
+		slots: make(chan struct{}, c.requests), writes: make(chan struct{}, c.writes), prefix: rand.Text()[:10] + "-",
 	}
+	s.closing, s.end = context.WithCancel(context.Background())
 	if c.rate > 0 {
 		s.limiter = api.NewLimiter(c.rate, c.burst)
 	}
@@ -56,6 +59,7 @@ func startServer(in *input) (*server, error) {
 	}
 	handler, err := s.handler()
 	if err != nil {
+		s.end()
 		return nil, errors.Join(err, listener.Close())
 	}
 	s.http = &http.Server{
@@ -81,7 +85,7 @@ func startServer(in *input) (*server, error) {
 
 // close lets answers finish within ctx, then ends what is left, and waits for it.
 func (s *server) close(ctx context.Context) error {
-	close(s.closing)
+	s.end()
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	err := s.http.Shutdown(ctx)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -21,7 +22,7 @@ func (m *machine) serveAPI(pipelines ...string) (base string, all fleet) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	m.environment["RECSYS_API_LISTEN"] = address
+	m.environment["RECSYS_LISTEN"] = address
 	all = m.start(pipelines...)
 	base = "http://" + address
 	m.until("the interface", func() bool { status, _ := m.http("GET", base+"/api/health/ready", ""); return status == http.StatusOK })
@@ -169,7 +170,7 @@ func TestBeforeTheFirstModelTheInterfaceSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	m.environment["RECSYS_API_LISTEN"] = l.Addr().String()
+	m.environment["RECSYS_LISTEN"] = l.Addr().String()
 	m.start("api")
 	base := "http://" + l.Addr().String()
 	m.until("the interface", func() bool { status, _ := m.http("GET", base+"/api/health/live", ""); return status == http.StatusOK })
@@ -180,5 +181,43 @@ func TestBeforeTheFirstModelTheInterfaceSaysSo(t *testing.T) {
 	}
 	if status, answer := m.http("POST", base+"/api/feedback", `{"event_type":"view","user_id":7,"movie_id":1,"timestamp":1533873124}`); status != 200 {
 		t.Errorf("feedback: %d %s", status, answer)
+	}
+}
+
+// TestPageAndInterfaceShareAnOrigin: as one process has them, whichever starts
+// first.
+func TestPageAndInterfaceShareAnOrigin(t *testing.T) {
+	t.Parallel()
+	for _, pipelines := range [][]string{{"api", "dashboard"}, {"dashboard", "api"}, {"dashboard"}, {"api"}} {
+		t.Run(strings.Join(pipelines, " and "), func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t)
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Close()
+			m.environment["RECSYS_LISTEN"] = l.Addr().String()
+			p := m.startProcess(pipelines...)
+			for path, pipeline := range map[string]string{"/live/health": "dashboard", "/api/health/ready": "api"} {
+				want := http.StatusNotFound
+				if slices.Contains(pipelines, pipeline) {
+					want = http.StatusOK
+				}
+				m.until(fmt.Sprintf("status %d of %s", want, path), func() bool {
+					status, _ := m.http("GET", "http://"+l.Addr().String()+path, "")
+					return status == want
+				})
+			}
+			stream, err := http.Get("http://" + l.Addr().String() + "/live/events") // a page that is open keeps nobody from stopping
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stream.Body.Close()
+			p.terminate()
+			if m.log.contains("level=error") {
+				t.Error("there are errors in the log")
+			}
+		})
 	}
 }
