@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strconv"
 	"sync"
 
@@ -128,6 +129,7 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 
 // collect takes what waits behind the first call, as long as it fits in a batch.
 func (in *input) collect(first *call, queue <-chan *call) (calls []*call) {
+	runtime.Gosched() // lets requests that have been read, but not queued, come along
 	size := 0
 	for next := first; ; {
 		if next.take() {
