@@ -12,5 +12,6 @@ import (
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/movies"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/prometheus"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/ratings"
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/recommendhttp"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/sqlite"
 )

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/origin"
 )
 
 const (
@@ -41,7 +43,7 @@ The data is public to whoever reaches the address: it has no authentication, and
 			"`/live/snapshot` (JSON), `/live/events` (server-sent events) and `/live/health`"+`.`).
 		Fields(
 			service.NewStringField(fieldAddress).
-				Description("Host and port to listen on.").
+				Description("Host and port to listen on. An input `recommend_http` of the same process and address serves the page in place of this output.").
 				Default("127.0.0.1:4195"),
 			service.NewDurationField(fieldWindow).
 				Description("How far the charts over time reach back, at least 3m.").
@@ -97,12 +99,13 @@ type config struct {
 	title, notice   string
 }
 
-func newDashboardFromConfig(conf *service.ParsedConfig, _ *service.Resources) (service.BatchOutput, service.BatchPolicy, int, error) {
+func newDashboardFromConfig(conf *service.ParsedConfig, mgr *service.Resources) (service.BatchOutput, service.BatchPolicy, int, error) {
 	c, err := parseConfig(conf)
 	if err != nil {
 		return nil, service.BatchPolicy{}, 0, err
 	}
-	return newDashboard(c), service.BatchPolicy{}, 1, nil
+	origins, _ := mgr.GetOrSetGeneric(origin.Key{}, origin.New())
+	return newDashboard(c, origins.(*origin.Origins)), service.BatchPolicy{}, 1, nil
 }
 
 func parseConfig(conf *service.ParsedConfig) (c config, err error) {

@@ -20,11 +20,12 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/origin"
 )
 
 func startTest(t *testing.T, refresh time.Duration) (d *dashboard, url string) {
 	t.Helper()
-	d = newDashboard(config{address: "127.0.0.1:0", window: 15 * time.Minute, refresh: refresh, title: "<b>Title</b>", notice: "simulated"})
+	d = newDashboard(config{address: "127.0.0.1:0", window: 15 * time.Minute, refresh: refresh, title: "<b>Title</b>", notice: "simulated"}, origin.New())
 	if err := d.Connect(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +201,7 @@ func TestAnAddressThatIsTakenIsToldOnceAndThenWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := taken.Addr().String()
-	d := newDashboard(config{address: address, window: minWindow, refresh: minRefresh})
+	d := newDashboard(config{address: address, window: minWindow, refresh: minRefresh}, origin.New())
 	defer d.Close(context.Background()) //nolint:errcheck // checked elsewhere
 	err = d.Connect(context.Background())
 	if err == nil || !strings.Contains(err.Error(), address) || !strings.Contains(err.Error(), "set the field address") {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/origin"
 )
 
 var serve = flag.Duration("serve", 0, "serve the page with made-up messages for this long, to look at it: go test -run TestServe -serve 10m")
@@ -81,7 +83,7 @@ func TestServe(t *testing.T) {
 	if *serve == 0 {
 		t.Skip("for looking at the page: -serve 10m")
 	}
-	d := newDashboard(config{address: "127.0.0.1:4195", window: 15 * time.Minute, refresh: time.Second, period: time.Minute, title: "Movie recommender", notice: "Simulated ratings"})
+	d := newDashboard(config{address: "127.0.0.1:4195", window: 15 * time.Minute, refresh: time.Second, period: time.Minute, title: "Movie recommender", notice: "Simulated ratings"}, origin.New())
 	ctx, cancel := context.WithTimeout(context.Background(), *serve)
 	defer cancel()
 	if err := d.Connect(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
 	"github.com/recsys-benthos/recsys-benthos/internal/live"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/origin"
 )
 
 // The topics whose messages are not predictions.
@@ -23,19 +24,26 @@ const (
 const listenRetry = time.Second
 
 // dashboard is the output: messages go into the aggregates, the server shows
-// them.
+// them, or an input recommend_http at the same address does.
 type dashboard struct {
 	config config
 	live   *live.Aggregates
+	origin *origin.Origin
 
 	mu     sync.Mutex
-	server *server // nil before Connect and after Close
-	failed bool    // the address was found taken, and Benthos has logged it
+	page   *page         // nil before Connect and after Close
+	guest  *origin.Guest // the same
+	failed bool          // the address was found taken, and Benthos has logged it
 	closed bool
+
+	server *server // nil unless the guest listens; the origin's lock guards it
 }
 
-func newDashboard(c config) *dashboard {
-	return &dashboard{config: c, live: live.New(live.Config{Window: c.window, Compare: experiment.Config{Period: c.period}})}
+func newDashboard(c config, origins *origin.Origins) *dashboard {
+	return &dashboard{
+		config: c, live: live.New(live.Config{Window: c.window, Compare: experiment.Config{Period: c.period}}),
+		origin: origins.At(c.address),
+	}
 }
 
 // state is what the page is given.
@@ -75,15 +83,25 @@ func (d *dashboard) listen() (wait bool, err error) {
 	if d.closed {
 		return false, service.ErrNotConnected
 	}
-	if d.server != nil {
+	if d.page != nil {
 		return false, nil
 	}
-	s, err := startServer(d.config.address, newHub(d.encode, d.config.refresh))
-	if err != nil {
+	p := startPage(newHub(d.encode, d.config.refresh))
+	guest := &origin.Guest{Handler: p.handler()}
+	guest.Listen = func() (err error) {
+		d.server, err = startServer(d.config.address, guest.Handler)
+		return err
+	}
+	guest.Leave = func() {
+		d.server.leave()
+		d.server = nil
+	}
+	if err := d.origin.Join(guest); err != nil {
+		p.end()
 		wait, d.failed = d.failed, true
 		return wait, err
 	}
-	d.server, d.failed = s, false
+	d.page, d.guest, d.failed = p, guest, false
 	return false, nil
 }
 
@@ -167,11 +185,16 @@ func deadLetter(m *service.Message) (id string, d live.DeadLetter) {
 // Close stops the server within ctx. Closing again does nothing.
 func (d *dashboard) Close(ctx context.Context) error {
 	d.mu.Lock()
-	s := d.server
-	d.server, d.closed = nil, true
+	p, guest := d.page, d.guest
+	d.page, d.guest, d.closed = nil, nil, true
 	d.mu.Unlock()
-	if s == nil {
+	if p == nil {
 		return nil
 	}
-	return s.close(ctx)
+	d.origin.Part(guest)
+	p.end()
+	if d.server == nil {
+		return nil
+	}
+	return d.server.close(ctx)
 }

@@ -23,45 +23,36 @@ const (
 // securityPolicy lets the page load from where it came, and from nowhere else.
 const securityPolicy = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// server is one running HTTP server.
-type server struct {
+// page is what a server serves: the page's files and its data.
+type page struct {
 	hub    *hub
-	http   *http.Server
 	ending context.CancelFunc // ends the hub and all streams of events
 	done   <-chan struct{}    // is closed by ending
 	tasks  sync.WaitGroup
-	addr   net.Addr
 }
 
-// startServer listens on the address and serves until close.
-func startServer(address string, h *hub) (*server, error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("serving the dashboard on %s: %w; stop what uses the address, or set the field address to another one", address, err)
-	}
+// startPage keeps the page's viewers informed until end.
+func startPage(h *hub) *page {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{hub: h, ending: cancel, done: ctx.Done(), addr: listener.Addr()}
-	s.http = &http.Server{
-		Handler:           s.handler(),
-		ReadHeaderTimeout: readTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    headerBytes,
-	}
-	s.tasks.Go(func() { h.run(ctx) })
-	s.tasks.Go(func() { _ = s.http.Serve(listener) })
-	return s, nil
+	p := &page{hub: h, ending: cancel, done: ctx.Done()}
+	p.tasks.Go(func() { h.run(ctx) })
+	return p
 }
 
-func (s *server) handler() http.Handler {
+// end ends all streams of events, and waits for what startPage started.
+func (p *page) end() {
+	p.ending()
+	p.tasks.Wait()
+}
+
+func (p *page) handler() http.Handler {
 	mux := http.NewServeMux()
 	for path, file := range assets() {
 		mux.Handle("GET "+path, file)
 	}
-	mux.HandleFunc("GET /live/snapshot", s.snapshot)
-	mux.HandleFunc("GET /live/events", s.events)
-	mux.HandleFunc("GET /live/health", s.health)
+	mux.HandleFunc("GET /live/snapshot", p.snapshot)
+	mux.HandleFunc("GET /live/events", p.events)
+	mux.HandleFunc("GET /live/health", p.health)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Content-Security-Policy", securityPolicy)
@@ -71,8 +62,8 @@ func (s *server) handler() http.Handler {
 	})
 }
 
-func (s *server) snapshot(w http.ResponseWriter, _ *http.Request) {
-	data, err := s.hub.state()
+func (p *page) snapshot(w http.ResponseWriter, _ *http.Request) {
+	data, err := p.hub.state()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -83,15 +74,15 @@ func (s *server) snapshot(w http.ResponseWriter, _ *http.Request) {
 }
 
 // events streams states until the viewer goes or the server ends.
-func (s *server) events(w http.ResponseWriter, r *http.Request) {
-	viewer, err := s.hub.join()
+func (p *page) events(w http.ResponseWriter, r *http.Request) {
+	viewer, err := p.hub.join()
 	if err != nil {
 		w.Header().Set("Retry-After", "10")
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	defer s.hub.leave(viewer)
-	data, err := s.hub.state()
+	defer p.hub.leave(viewer)
+	data, err := p.hub.state()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -112,22 +103,53 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		case data = <-viewer:
 		case <-r.Context().Done():
 			return
-		case <-s.done:
+		case <-p.done:
 			return
 		}
 	}
 }
 
-func (s *server) health(w http.ResponseWriter, _ *http.Request) {
+func (p *page) health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = fmt.Fprintf(w, `{"status":"ok","viewers":%d}`, s.hub.count())
+	_, _ = fmt.Fprintf(w, `{"status":"ok","viewers":%d}`, p.hub.count())
 }
 
-// close ends all streams, lets other answers finish within ctx, and waits for
-// everything that was started.
+// server is one running HTTP server.
+type server struct {
+	http  *http.Server
+	tasks sync.WaitGroup
+	addr  net.Addr
+}
+
+// startServer listens on the address and serves until close.
+func startServer(address string, handler http.Handler) (*server, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("serving the dashboard on %s: %w; stop what uses the address, or set the field address to another one", address, err)
+	}
+	s := &server{addr: listener.Addr()}
+	s.http = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytes,
+	}
+	s.tasks.Go(func() { _ = s.http.Serve(listener) })
+	return s, nil
+}
+
+// leave frees the address at once. Browsers come back by themselves.
+func (s *server) leave() {
+	_ = s.http.Close()
+	s.tasks.Wait()
+}
+
+// close lets answers finish within ctx, and waits for everything that was
+// started.
 func (s *server) close(ctx context.Context) error {
-	s.ending()
 	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	err := s.http.Shutdown(ctx)

@@ -47,18 +47,25 @@ var breakers = []string{"archive", "dedupe", "group_by", "group_by_value", "sele
 //	    - reject_errored: {…}
 //	    - resource: dead_letters
 //
-// The pipeline dashboard, which reads dead letters, drops its own.
+// The pipeline dashboard, which reads dead letters, drops its own. The pipeline
+// api has no dead letters: what fails is the answer to a client, who has the
+// request still, so that its output is a reject_errored and nothing else.
 func checkShape(name string, p pipelineConfig) error {
 	last := map[string]any{"resource": "dead_letters"}
 	if name == "dashboard" {
 		last = map[string]any{"drop": map[string]any{}}
 	}
 	outputs, isList := p.Output["fallback"].([]any)
+	_, rejectsOnly := p.Output["reject_errored"]
 	switch {
 	case p.Buffer != nil:
 		return fmt.Errorf("buffer: acknowledges what is not durable")
 	case p.ErrorHandling != nil:
 		return fmt.Errorf("error_handling: blocks dead letters too")
+	case name == "api" && len(p.Output) == 1 && rejectsOnly:
+		return checkProcessors(p)
+	case name == "api":
+		return fmt.Errorf("output is not a reject_errored and nothing else: %v", slices.Sorted(maps.Keys(p.Output)))
 	case len(p.Output) != 1 || !isList:
 		return fmt.Errorf("output is not a fallback and nothing else: %v", slices.Sorted(maps.Keys(p.Output)))
 	case len(outputs) != 2:
@@ -71,6 +78,11 @@ func checkShape(name string, p pipelineConfig) error {
 	if second, _ := outputs[1].(map[string]any); fmt.Sprint(second) != fmt.Sprint(last) {
 		return fmt.Errorf("output.fallback.1 is %v, want %v", second, last)
 	}
+	return checkProcessors(p)
+}
+
+// checkProcessors returns which processor breaks batches.
+func checkProcessors(p pipelineConfig) error {
 	for i, processor := range p.Pipeline.Processors {
 		for _, breaker := range breakers {
 			if _, found := processor[breaker]; found {
@@ -101,6 +113,10 @@ func TestTheShapeCheckFindsWhatIsWrong(t *testing.T) {
 		"dead letters dropped":           {"x", "output: {fallback: [{reject_errored: {drop: {}}}, {drop: {}}]}", "output.fallback.1 is map[drop:map[]], want map[resource:dead_letters]"},
 		"dashboard's exception":          {"dashboard", "output: {fallback: [{reject_errored: {drop: {}}}, {drop: {}}]}", ""},
 		"dashboard's own dead letters":   {"dashboard", good, "output.fallback.1 is map[resource:dead_letters], want map[drop:map[]]"},
+		"api's exception":                {"api", "output: {reject_errored: {sync_response: {}}}", ""},
+		"api swallows errors":            {"api", "output: {sync_response: {}}", "output is not a reject_errored and nothing else: [sync_response]"},
+		"api has dead letters":           {"api", good, "output is not a reject_errored and nothing else: [fallback]"},
+		"api splits a batch":             {"api", "pipeline: {processors: [{split: {}}]}\noutput: {reject_errored: {sync_response: {}}}", "pipeline.processors.0: split breaks batches"},
 		"a buffer":                       {"x", "buffer: {memory: {}}\n" + good, "buffer: acknowledges what is not durable"},
 		"strict errors":                  {"x", "error_handling: {strict: true}\n" + good, "error_handling: blocks dead letters too"},
 		"a split batch":                  {"x", "pipeline: {processors: [{log: {}}, {split: {}}]}\n" + good, "pipeline.processors.1: split breaks batches"},

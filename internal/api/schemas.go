@@ -1,0 +1,95 @@
+package api
+
+func array(items object, most int) object {
+	schema := object{"type": "array", "items": items}
+	if most > 0 {
+		schema["maxItems"] = most
+	}
+	return schema
+}
+
+func described(description string, schema object) object {
+	schema["description"] = description
+	return schema
+}
+
+// fields is the schema of an object. required names those that are always there.
+func fields(description string, properties object, required ...string) object {
+	schema := object{"type": "object", "description": description, "properties": properties}
+	if required != nil {
+		schema["required"] = required
+	}
+	return schema
+}
+
+func stringOf(description string) object { return object{"type": "string", "description": description} }
+
+// schemas are the bodies of requests and replies. What one may meet beyond them
+// (fields that pass through) is not forbidden.
+func schemas() object {
+	anyID := object{"anyOf": []object{{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+$"}}}
+	number, boolean := object{"type": "number"}, object{"type": "boolean"}
+	texts := array(object{"type": "string"}, 0)
+	whole := func(least, most int) object { return object{"type": "integer", "minimum": least, "maximum": most} }
+	strict := func(schema object) object {
+		schema["additionalProperties"] = false
+		return schema
+	}
+	oneOrMany := func(items object, most int) object {
+		list := array(items, most)
+		list["minItems"] = 1
+		return object{"anyOf": []object{list, items}}
+	}
+	return object{
+		"Problem": fields("RFC 9457.", object{
+			"type": stringOf(""), "title": stringOf(""), "status": whole(400, 599), "detail": stringOf("What is wrong, and what would mend it."),
+			"request_id": stringOf(""),
+		}, "type", "title", "status"),
+		"RecommendRequest": strict(fields("A request for movies.", object{
+			"n": described("How many; 10 if not given.", whole(1, MaxN)), "offset": whole(0, MaxOffset),
+			"liked": array(anyID, MaxList), "exclude": array(anyID, MaxList), "candidates": array(anyID, MaxList),
+			"filters": strict(fields("Which movies.", object{
+				"genres": texts, "not_genres": texts, "year_from": object{"type": "integer"}, "year_to": object{"type": "integer"},
+				"min_count": object{"type": "integer"},
+			})),
+		})),
+		"EstimateRequest": oneOrMany(fields("A pair.", object{
+			"request_id": stringOf("Echoed in the reply."), "user_id": anyID, "movie_id": anyID,
+		}, "user_id", "movie_id"), MaxPairs),
+		"FeedbackList": oneOrMany(object{"anyOf": []object{
+			fields("As Gorse has it.", object{
+				"FeedbackType": stringOf("rate (with Value), view or unrate."), "UserId": anyID, "ItemId": anyID, "Value": object{},
+				"Timestamp": stringOf("RFC 3339; now if not given."),
+			}, "ItemId"),
+			fields("An event, as it travels on Kafka.", object{
+				"event_id": stringOf(""), "event_type": object{"type": "string", "enum": []string{"rate", "tag", "view", "unrate"}},
+				"user_id": anyID, "movie_id": anyID, "value": object{}, "timestamp": object{},
+			}, "event_type", "user_id", "movie_id", "timestamp"),
+		}}, MaxEvents),
+		"RowAffected": fields("How many events are durable.", object{"RowAffected": whole(0, MaxEvents)}, "RowAffected"),
+		"Ids":         described("Ids, the best first.", array(object{"type": "string"}, 0)),
+		"Scores": described("Ids and scores, the best first.", array(fields("", object{
+			"Id": object{"type": "string"}, "Score": number,
+		}, "Id", "Score"), 0)),
+		"Recommendation": fields("The reply as it travels on Kafka.", object{
+			"request_id": stringOf(""), "kind": stringOf(""), "user_id": object{"type": "integer"},
+			"items": array(fields("", object{
+				"movie_id": object{"type": "integer"}, "user_id": object{"type": "integer"}, "score": number, "prediction": number,
+				"title": object{"type": "string"}, "genres": texts,
+			}), 0),
+			"model_version": stringOf("The one version that made it."),
+		}, "request_id", "items"),
+		"Prediction": fields("The prediction as it travels on Kafka.", object{
+			"request_id": stringOf(""), "user_id": object{"type": "integer"}, "movie_id": object{"type": "integer"},
+			"prediction": described("In stars.", object{"type": "number"}), "model_version": stringOf("The one version that made it."),
+			"requested_at": object{"type": "string", "format": "date-time"}, "predicted_at": object{"type": "string", "format": "date-time"},
+			"cold":  described("Who is not known to the model: user, movie, both or none.", array(object{"type": "string"}, 2)),
+			"title": object{"type": "string"}, "genres": texts,
+		}, "request_id", "user_id", "movie_id", "prediction", "model_version", "cold"),
+		"Predictions": described("In the order of the request.", array(reference("Prediction"), MaxPairs)),
+		"Health": fields("How the server is.", object{
+			"Ready": boolean, "ModelVersion": stringOf("The champion, or empty."), "Movies": object{"type": "integer", "description": "In the catalog."},
+			"Problems": described("Why it is not ready.", array(object{"type": "string"}, 0)),
+		}, "Ready", "Problems"),
+	}
+}

@@ -1,0 +1,394 @@
+package recommendhttp
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
+)
+
+func TestARequestGoesThroughThePipelineAndBack(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "")
+	a := c.ask("GET /api/estimate/1/296", "", "X-Request-Id", "mine")
+	if a.status != 200 || a.header.Get("Content-Type") != "application/json" || a.header.Get("X-Request-Id") != "mine" ||
+		gjson.Get(a.body, "echo").Raw != `{"request_id":"mine","kind":"predict","user_id":1,"movie_id":296}` {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.ask("GET /api/recommend/7", ""); a.body != `["7"]` {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.ask("GET /api/recommend/7", "", "X-API-Version", "2"); a.body != `[{"Id":"7","Score":1}]` {
+		t.Errorf("got %+v", a)
+	}
+	a = c.ask("POST /api/estimate", `[{"user_id":1,"movie_id":2},{"user_id":3,"movie_id":4}]`, "X-Request-Id", "two")
+	if a.status != 200 || gjson.Get(a.body, "#").Int() != 2 || gjson.Get(a.body, "1.echo.user_id").Int() != 3 || gjson.Get(a.body, "1.echo.request_id").Str != "two-1" {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.ask("HEAD /api/estimate/1/296", ""); a.status != 200 || a.body != "" || a.header.Get("Content-Length") == "" {
+		t.Errorf("got %+v", a)
+	}
+	first, second := c.ask("GET /api/estimate/1/2", ""), c.ask("GET /api/estimate/1/2", "", "X-Request-Id", "not\tprintable")
+	if x, y := first.header.Get("X-Request-Id"), second.header.Get("X-Request-Id"); x == y || x == "" || strings.Contains(y, "\t") {
+		t.Errorf("ids %q and %q", x, y)
+	}
+}
+
+func TestFailuresAreProblems(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "limits: {body_bytes: 1KiB, header_bytes: 4KiB}\ntimeouts: {request: 200ms}")
+	for _, r := range []struct {
+		line, body string
+		status     int
+		detail     string
+	}{
+		{"GET /api/estimate/900/1", "", 422, "it is rejected"},
+		{"GET /api/estimate/901/1", "", 500, "it is broken"},
+		{"GET /api/estimate/902/1", "", 404, "there is no such user"},
+		{"GET /api/estimate/903/1", "", 500, "the pipeline gave no reply"},
+		{"GET /api/estimate/904/1", "", 504, "took too long"},
+		{"POST /api/estimate", `[{"user_id":1,"movie_id":1},{"user_id":900,"movie_id":1}]`, 422, "it is rejected"},
+		{"GET /api/estimate/1/x", "", 400, "the movie id in the path"},
+		{"GET /api/recommend/", "", 400, "a part of the path is empty"},
+		{"GET /api/recommend/1/", "", 400, "a part of the path is empty"},
+		{"GET /api/recommend//neighbors", "", 400, "a part of the path is empty"},
+		{"GET /api/recommend/a%2Fb", "", 400, "the user id in the path"},
+		{"GET /api/recommend/%2F%2F", "", 400, "a part of the path is empty"},
+		{"GET /api/nothing", "", 404, "there is nothing here"},
+		{"GET /nothing", "", 404, "there is nothing here"},
+		{"DELETE /api/estimate/1/1", "", 405, "this path has the methods GET, HEAD"},
+		{"PATCH /api/feedback", "", 405, "this path has the methods POST, PUT"},
+		{"POST /api/estimate", strings.Repeat(" ", 2000), 413, "larger than 1024 bytes"},
+		{"POST /api/estimate", "nonsense", 400, "malformed JSON"},
+	} {
+		a := c.ask(r.line, r.body)
+		c.expectProblem(a, r.status, r.detail)
+		if (r.status == 504) != (a.header.Get("Retry-After") != "") {
+			t.Errorf("%s: Retry-After %q", r.line, a.header.Get("Retry-After"))
+		}
+	}
+	if a := c.ask("DELETE /api/estimate/1/1", ""); a.header.Get("Allow") != "GET, HEAD, OPTIONS" {
+		t.Errorf("Allow: %s", a.header.Get("Allow"))
+	}
+	c.expectProblem(c.ask("POST /api/estimate", "{}", "Content-Encoding", "gzip"), 415, "send it as it is")
+	if a, err := c.try("GET /api/estimate/1/1", nil, "X-Large", strings.Repeat("x", 64<<10)); err == nil && a.status != 431 {
+		t.Errorf("a header of 64 KiB: %d", a.status)
+	}
+	c.gate.let()
+	if a := c.ask("GET /api/estimate/1/1", ""); a.status != 200 {
+		t.Errorf("afterwards: %+v", a)
+	}
+}
+
+// TestABodyOf10MBIsRefusedBeforeItIsRead: neither its length nor its absence
+// makes the server read it.
+func TestABodyOf10MBIsRefusedBeforeItIsRead(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "")
+	large := bytes.Repeat([]byte(" "), 10<<20)
+	for _, body := range []io.Reader{bytes.NewReader(large), io.MultiReader(bytes.NewReader(large))} { // the second is chunked
+		if a, err := c.try("POST /api/feedback", body); err == nil {
+			c.expectProblem(a, 413, "larger than 1048576 bytes")
+		} // else the connection was cut while the body was on its way
+	}
+	if a := c.ask("GET /api/estimate/1/1", ""); a.status != 200 {
+		t.Errorf("afterwards: %+v", a)
+	}
+}
+
+func TestFeedbackIsAnsweredOnceItIsWritten(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "timeouts: {request: 300ms}\nlimits: {concurrent_writes: 1}")
+	const body = `[{"FeedbackType":"rate","UserId":"7","ItemId":"318","Value":4.5,"Timestamp":"2026-01-02T03:04:05Z"},{"event_type":"view","user_id":8,"movie_id":1,"timestamp":1533873124}]`
+	c.expectProblem(c.ask("POST /api/feedback", body), 504, "took too long") // the output waits at the gate
+	c.expectProblem(c.ask("POST /api/feedback", body), 503, "too much feedback")
+	if a := c.ask("GET /api/estimate/1/1", ""); a.status != 200 {
+		t.Errorf("a request beside it: %+v", a)
+	}
+	c.gate.let()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		a := c.ask("PUT /api/feedback", body)
+		if a.status == 200 && a.body == `{"RowAffected":2}` {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("got %+v", a)
+		}
+	}
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	if len(c.gate.events) != 4 || c.gate.events[0] != c.gate.events[2] || !strings.HasPrefix(c.gate.events[0], `7 {"event_id":`) || !strings.HasPrefix(c.gate.events[1], "8 ") {
+		t.Errorf("written: %q", c.gate.events)
+	}
+}
+
+func TestKeysAndScopes(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, `auth:
+  - {name: reader, key: r-secret}
+  - {name: writer, key_file: `+writeFile(t, "key", "w-secret\n")+`, scopes: [read, write]}
+  - {name: unset, key: ""}`)
+	c.gate.let()
+	a := c.ask("GET /api/estimate/1/1", "")
+	c.expectProblem(a, 401, "no key")
+	if a.header.Get("WWW-Authenticate") == "" {
+		t.Error("no WWW-Authenticate")
+	}
+	c.expectProblem(c.ask("GET /api/estimate/1/1", "", "X-API-Key", "wrong"), 401, "not known")
+	c.expectProblem(c.ask("POST /api/feedback", `{}`, "X-API-Key", "r-secret"), 403, "the key reader does not have the scope write")
+	if a := c.ask("GET /api/estimate/1/1", "", "Authorization", "Bearer r-secret"); a.status != 200 {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.ask("POST /api/feedback", `{"event_type":"view","user_id":8,"movie_id":1,"timestamp":1533873124}`, "X-API-Key", "w-secret"); a.status != 200 {
+		t.Errorf("got %+v", a)
+	}
+	for _, path := range []string{"/api/health/live", "/api/health/ready", "/api/", "/api/openapi.json"} {
+		if a := c.ask("GET "+path, ""); a.status != 200 {
+			t.Errorf("%s: %+v", path, a)
+		}
+	}
+}
+
+func TestTheRateOfAKeyIsLimited(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "limits: {rate: 0.01, burst: 2}")
+	for range 2 {
+		if a := c.ask("GET /api/estimate/1/1", ""); a.status != 200 {
+			t.Errorf("got %+v", a)
+		}
+	}
+	a := c.ask("GET /api/estimate/1/1", "")
+	c.expectProblem(a, 429, "more than 0.01 requests a second")
+	if a.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	if a := c.ask("GET /api/health/live", ""); a.status != 200 {
+		t.Errorf("health: %+v", a)
+	}
+}
+
+func TestTooManyRequestsAtOnceAreRefused(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "limits: {concurrent_requests: 2}\ntimeouts: {request: 10s}")
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			if a := c.ask("GET /api/estimate/904/1", ""); a.status != 200 {
+				t.Errorf("got %+v", a)
+			}
+		})
+	}
+	<-c.gate.batches
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if a := c.ask("GET /api/estimate/904/1", "", "X-Probe", "1"); a.status == 503 {
+			c.expectProblem(a, 503, "too many requests")
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a third one is let in")
+		}
+	}
+	c.gate.let()
+	group.Wait()
+}
+
+func TestCompressionIsForThoseWhoAcceptIt(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "")
+	const large = "GET /api/recommend/1?format=full&offset=3000"
+	a := c.ask(large, "", "Accept-Encoding", "br, gzip")
+	if a.header.Get("Content-Encoding") != "gzip" || !strings.Contains(a.header.Get("Vary"), "Accept-Encoding") || len(a.body) > 1000 {
+		t.Fatalf("got %v with %d bytes", a.header, len(a.body))
+	}
+	zipped, err := gzip.NewReader(strings.NewReader(a.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(zipped)
+	if err != nil || !strings.HasSuffix(string(text), strings.Repeat("x", 3000)+`"}`) {
+		t.Errorf("%v: %s", err, text)
+	}
+	for _, accepted := range []string{"", "br", "gzip;q=0", "gzip;q=x"} {
+		if a := c.ask(large, "", "Accept-Encoding", accepted); a.header.Get("Content-Encoding") != "" || len(a.body) < 3000 {
+			t.Errorf("%q: got %v with %d bytes", accepted, a.header, len(a.body))
+		}
+	}
+	if a := c.ask("GET /api/estimate/1/1", "", "Accept-Encoding", "gzip"); a.header.Get("Content-Encoding") != "" {
+		t.Error("a small answer is compressed")
+	}
+}
+
+func TestATagSavesTheAnswer(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "")
+	a := c.ask("GET /api/item/1/neighbors", "")
+	tag := a.header.Get("ETag")
+	if a.status != 200 || tag == "" {
+		t.Fatalf("got %+v", a)
+	}
+	if a := c.ask("GET /api/item/1/neighbors", "", "If-None-Match", tag); a.status != 304 || a.body != "" {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.ask("GET /api/item/1/neighbors?format=full", "", "If-None-Match", tag); a.status != 200 {
+		t.Errorf("another format: %+v", a)
+	}
+	if a := c.ask("GET /api/recommend/1", ""); a.header.Get("ETag") != "" {
+		t.Error("what is for a user has a tag")
+	}
+}
+
+func TestPagesOfOtherOrigins(t *testing.T) {
+	t.Parallel()
+	const feedback = `{"event_type":"view","user_id":8,"movie_id":1,"timestamp":1533873124}`
+	closed := startStream(t, "")
+	closed.expectProblem(closed.ask("POST /api/feedback", feedback, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"), 403, "another origin")
+	if a := closed.ask("GET /api/estimate/1/1", "", "Origin", "https://evil.example"); a.header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("got %v", a.header)
+	}
+	c := startStream(t, "cors: {allowed_origins: ['https://shop.example']}")
+	c.gate.let()
+	if a := c.ask("OPTIONS /api/feedback", "", "Origin", "https://shop.example", "Access-Control-Request-Method", "POST"); a.status != 204 ||
+		a.header.Get("Access-Control-Allow-Origin") != "https://shop.example" || !strings.Contains(a.header.Get("Access-Control-Allow-Methods"), "POST") {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.ask("POST /api/feedback", feedback, "Origin", "https://shop.example", "Sec-Fetch-Site", "cross-site"); a.status != 200 {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.ask("GET /api/estimate/1/1", "", "Origin", "https://evil.example"); a.header.Get("Access-Control-Allow-Origin") != "" || a.header.Get("Vary") == "" {
+		t.Errorf("got %v", a.header)
+	}
+}
+
+// TestConcurrentRequestsGetTheirOwnReplies: whatever batch they are in.
+func TestConcurrentRequestsGetTheirOwnReplies(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "")
+	var group sync.WaitGroup
+	for worker := range 16 {
+		group.Go(func() {
+			for i := range 100 {
+				user := worker*1000 + i
+				switch a := c.ask(fmt.Sprintf("GET /api/estimate/%d/1", user), ""); {
+				case user == rejectedUser && a.status == 422, user == brokenUser && a.status == 500, user == missingUser && a.status == 404:
+				case a.status != 200 || gjson.Get(a.body, "echo.user_id").Int() != int64(user):
+					t.Errorf("user %d got %+v", user, a)
+				}
+				if a := c.ask(fmt.Sprintf("GET /api/estimate/%d/1", rejectedUser), ""); a.status != 422 {
+					t.Errorf("got %+v", a)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// TestWaitingRequestsAreOneBatch: while both threads are busy, requests gather.
+func TestWaitingRequestsAreOneBatch(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "timeouts: {request: 10s}")
+	var group sync.WaitGroup
+	for range 40 {
+		group.Go(func() {
+			if a := c.ask("GET /api/estimate/904/1", ""); a.status != 200 {
+				t.Errorf("got %+v", a)
+			}
+		})
+	}
+	batches := 0
+	for n := 0; n < 40; {
+		n += <-c.gate.batches
+		if batches++; batches == 2 { // both threads wait now
+			c.gate.let()
+		}
+	}
+	if group.Wait(); batches > 20 {
+		t.Errorf("40 requests came in %d batches", batches)
+	}
+}
+
+// TestClientsThatGoAwayLeaveNothingBehind: what they asked for is not even
+// computed if it was still waiting.
+func TestClientsThatGoAwayLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "limits: {concurrent_requests: 64}\ntimeouts: {request: 30s, write: 40s}")
+	for range 3 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		for range 32 {
+			group.Go(func() {
+				request, _ := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/api/estimate/904/1", nil)
+				if response, err := plain.RoundTrip(request); err == nil {
+					response.Body.Close()
+				}
+			})
+		}
+		<-c.gate.batches
+		cancel()
+		group.Wait()
+		if len(c.gate.batches) > 0 {
+			break
+		}
+		c.gate.let()
+	}
+	c.gate.let()
+	if a := c.ask("GET /api/estimate/1/1", ""); a.status != 200 {
+		t.Errorf("afterwards: %+v", a)
+	}
+}
+
+// TestSlowClientsHoldUpNobody: they send their request byte by byte, or not at all.
+func TestSlowClientsHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "limits: {concurrent_requests: 1}\ntimeouts: {read: 300ms}")
+	dial := func(text string) net.Conn {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(c.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	header := dial("GET /api/estimate/1/1 HTTP/1.1\r\nHost: x\r\n")
+	body := dial("POST /api/estimate HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[")
+	if a := c.ask("GET /api/estimate/1/1", ""); a.status != 200 {
+		t.Errorf("beside them: %+v", a)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(body), nil)
+	if err != nil || response.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("a body that does not come: %v, %v", response, err)
+	}
+	_ = header.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if rest, err := io.ReadAll(header); err != nil && strings.Contains(err.Error(), "timeout") {
+		t.Errorf("a header that does not come is waited for: %q, %v", rest, err)
+	}
+}
+
+func TestTheServerSaysHowItIs(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "")
+	if a := c.ask("GET /api/health/ready", ""); a.status != 200 || strings.TrimSpace(a.body) != `{"Ready":true,"ModelVersion":"","Movies":0,"Problems":[]}` {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.ask("GET /", ""); a.status != 302 || a.header.Get("Location") != "/api/" {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.ask("GET /api/", ""); a.status != 200 || !strings.Contains(a.header.Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("got %+v", a)
+	}
+	if a := c.ask("GET /api/openapi.json", ""); !gjson.Valid(a.body) || gjson.Get(a.body, "openapi").Str != "3.1.0" {
+		t.Errorf("got %.100s", a.body)
+	}
+}
