@@ -273,3 +273,20 @@ func (f *folders) foldPreference() []float32 {
 	_ = f.preference.FoldIn(f.rows, f.values, f.p) // fails only without ratings
 	return f.p
 }
+
+// AllUsers returns the users, ascending, whom the version was trained on or of whom
+// ratings are remembered.
+func (r Recommender) AllUsers() []int64 {
+	all := slices.Clone(r.Version.Model.factors.Users)
+	if r.Users != nil {
+		for k := range r.Users.shards {
+			shard := &r.Users.shards[k]
+			shard.mu.Lock()
+			for user := range shard.users {
+				all = append(all, user)
+			}
+			shard.mu.Unlock()
+		}
+	}
+	return sortedIDs(all)
+}

@@ -462,3 +462,28 @@ func TestTheNewestRatingsAreFoldedIn(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEmptyModelAnswersAllTheSame: with nothing.
+func TestAnEmptyModelAnswersAllTheSame(t *testing.T) {
+	users := NewUsers()
+	users.Learn(ratings.Rating{User: 1, Movie: 2, Value: 3})
+	for _, f := range []*als.Factors{{Mean: 3, Lambda: 1}, {Mean: 3, Lambda: 1, Preference: &als.Preference{Rank: 3, Lambda: 1}}} {
+		of := Recommender{&Version{Model: mustNew(t, f)}, users}
+		for _, q := range []*Query{
+			{User: 1, N: 5, Popularity: -1, Reasons: true},
+			{User: 2, N: 5, Diversity: 0.5, Candidates: []int64{2}},
+			{Anonymous: true, Liked: []int64{2}, N: 5, Offset: 2000},
+		} {
+			if answer := of.Recommend(q); len(answer.Items) > 0 || answer.Basis != ByPopularity {
+				t.Errorf("%+v: %+v", q, answer)
+			}
+			q.Movie = 2
+			if !of.Similar(q).Cold || !of.SimilarUsers(q).Cold || !of.Explain(q).ColdMovie {
+				t.Errorf("%+v: something is similar or known", q)
+			}
+		}
+		if all := of.AllUsers(); !slices.Equal(all, []int64{1}) {
+			t.Errorf("users are %v", all)
+		}
+	}
+}

@@ -13,7 +13,7 @@ func predictCommand() *cli.Command {
 		Description: `A user or movie that the model does not know counts as average, and the answer says so.
 
   recsys-benthos predict --user 1 --movie 318 --data ./ml-latest-small`,
-		Flags:  append(servingFlags(), &cli.Int64Flag{Name: "movie", Usage: "movie id", Required: true}),
+		Flags:  append(servingFlags(), userFlag(true), &cli.Int64Flag{Name: "movie", Usage: "movie id", Required: true}),
 		Action: predictAction,
 	}
 }

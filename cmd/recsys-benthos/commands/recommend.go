@@ -1,10 +1,12 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -20,15 +22,19 @@ func servingFlags() []cli.Flag {
 		registryFlag(),
 		&cli.StringFlag{Name: "version", Usage: "model version (default: the champion)"},
 		&cli.StringFlag{Name: "data", Usage: "MovieLens folder or archive: titles, genres, and what the user has rated", EnvVars: []string{"RECSYS_DATA"}},
-		&cli.Int64Flag{Name: "user", Usage: "user id", Required: true},
 		jsonFlag(),
 	}
+}
+
+func userFlag(required bool) cli.Flag {
+	return &cli.Int64Flag{Name: "user", Usage: "user id", Required: required}
 }
 
 // served is what predict and recommend work with.
 type served struct {
 	model   *model.Model
 	version string
+	until   time.Time        // newest event that the version was trained on
 	movies  *catalog.Catalog // nil without --data
 	data    string
 }
@@ -43,9 +49,11 @@ func openServed(c *cli.Context) (s served, err error) {
 			return s, err
 		}
 	}
-	if s.model, _, err = versions.Model(s.version); err != nil {
+	var manifest registry.Manifest
+	if s.model, manifest, err = versions.Model(s.version); err != nil {
 		return s, err
 	}
+	s.until = manifest.Data.Until
 	if s.data = c.String("data"); s.data == "" {
 		return s, nil
 	}
@@ -65,14 +73,35 @@ func (s served) movie(id int64) ratings.Movie {
 	return movie
 }
 
+// recommender answers from what the data say that users rated.
+func (s served) recommender() (model.Recommender, error) {
+	of := model.Recommender{Version: &model.Version{Model: s.model, Name: s.version, Until: s.until.UnixMilli()}, Users: model.NewUsers()}
+	if s.data == "" {
+		return of, nil
+	}
+	rated, err := ratings.ReadRatings(s.data)
+	for _, r := range rated {
+		of.Users.Learn(r)
+	}
+	return of, err
+}
+
 func recommendCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "recommend",
-		Usage: "Recommend movies to a user",
-		Description: `Lists the movies that the user would most like to see, without those the user has rated (known from --data).
+		Usage: "Recommend movies to a user, or to all users",
+		Description: `Lists the movies that the user would most like to see, as als_recommend does: without those the user has rated, and from
+all of these ratings, also those that are newer than the model (both known from --data).
 
-  recsys-benthos recommend --user 1 --n 10 --data ./ml-latest-small`,
-		Flags:  append(servingFlags(), &cli.IntFlag{Name: "n", Usage: "how many", Value: 10}),
+  recsys-benthos recommend --user 1 --n 10 --data ./ml-latest-small
+  recsys-benthos recommend --all --n 10 --data ./ml-latest-small --out recs.jsonl
+
+With --all it writes the lists of all users, those of the model and of --data, in the order of their ids: into a .jsonl file a line a
+user, into a .csv file a line a movie. A file that is there is replaced once the new one is whole.`,
+		Flags: append(servingFlags(), userFlag(false),
+			&cli.IntFlag{Name: "n", Usage: "how many", Value: 10},
+			&cli.BoolFlag{Name: "all", Usage: "for all users"},
+			&cli.StringFlag{Name: "out", Usage: "with --all: file to write, .jsonl or .csv"}),
 		Action: recommendAction,
 	}
 }
@@ -86,46 +115,63 @@ type recommendation struct {
 	Genres     []string `json:"genres"`
 }
 
+// recommendations are the list of one user.
+type recommendations struct {
+	UserID       int64            `json:"user_id"`
+	Items        []recommendation `json:"items"`
+	ModelVersion string           `json:"model_version"`
+	Head         model.Head       `json:"head,omitempty"` // that ranked
+	Basis        model.Basis      `json:"basis"`
+}
+
+func (s served) recommend(of model.Recommender, user int64, n int) recommendations {
+	answer := of.Recommend(&model.Query{User: user, N: n, Popularity: -1})
+	list := recommendations{UserID: user, Items: make([]recommendation, len(answer.Items)), ModelVersion: s.version, Head: answer.Head, Basis: answer.Basis}
+	for k, item := range answer.Items {
+		movie := s.movie(item.Movie)
+		list.Items[k] = recommendation{item.Movie, item.Score, item.Prediction, movie.Title, movie.Genres}
+	}
+	return list
+}
+
 func recommendAction(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	n := c.Int("n")
-	if n < 1 {
+	n, out := c.Int("n"), c.String("out")
+	switch {
+	case n < 1:
 		return fmt.Errorf("--n %d is less than 1", n)
+	case c.Bool("all") == c.IsSet("user"):
+		return errors.New("give either --user, or --all for all users")
+	case c.Bool("all") != (out != ""):
+		return errors.New("--all and --out belong together: the file, .jsonl or .csv, that the lists of all users are written into")
+	}
+	var write listWriter
+	if out != "" {
+		var err error
+		if write, err = listFormat(out); err != nil {
+			return err
+		}
 	}
 	s, err := openServed(c)
 	if err != nil {
 		return err
 	}
-	user := c.Int64("user")
-	seen := map[int64]bool{}
-	if s.data != "" {
-		rated, err := ratings.ReadRatings(s.data)
-		if err != nil {
-			return err
-		}
-		for _, r := range rated {
-			if r.User == user {
-				seen[r.Movie] = true
-			}
-		}
+	of, err := s.recommender()
+	if err != nil {
+		return err
 	}
-	rows := []recommendation{}
-	for _, item := range s.model.TopN(user, n, func(movie int64) bool { return seen[movie] }) {
-		movie := s.movie(item.Movie)
-		rows = append(rows, recommendation{item.Movie, item.Score, item.Prediction, movie.Title, movie.Genres})
+	if out != "" {
+		return s.recommendAll(of, n, out, write, c.Bool("json"))
 	}
+	list := s.recommend(of, c.Int64("user"), n)
 	if c.Bool("json") {
-		return printJSON(struct {
-			UserID       int64            `json:"user_id"`
-			Items        []recommendation `json:"items"`
-			ModelVersion string           `json:"model_version"`
-		}{user, rows, s.version})
+		return printJSON(list)
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SCORE\tRATING\tMOVIE\tTITLE\tGENRES")
-	for _, r := range rows {
+	for _, r := range list.Items {
 		fmt.Fprintf(table, "%.3f\t%.2f\t%d\t%s\t%s\n", r.Score, r.Prediction, r.MovieID, r.Title, strings.Join(r.Genres, ", "))
 	}
 	return table.Flush()
