@@ -32,6 +32,37 @@ func (u *Users) AppendHistory(history []ratings.Rating, user int64) []ratings.Ra
 	return history
 }
 
+// refreshAge is how old what is remembered of a user may be for Refresh, in
+// milliseconds.
+const refreshAge = 10_000
+
+// Refresh learns a user's ratings from where they are stored, unless it did so a
+// moment before; now is in Unix milliseconds. Ratings that were taken back meanwhile
+// stay until the next start. An error is read's; what is remembered stays.
+func (u *Users) Refresh(user, now int64, read func() ([]ratings.Rating, error)) error {
+	shard := u.shard(user)
+	shard.mu.Lock()
+	state := shard.users[user]
+	fresh := state != nil && now-state.refreshed < refreshAge
+	shard.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	stored, err := read()
+	if err != nil {
+		return err
+	}
+	for _, r := range stored {
+		u.Learn(r)
+	}
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if state := shard.users[user]; state != nil {
+		state.refreshed = now
+	}
+	return nil
+}
+
 // newest returns the newest ratings, at most maxFolded, in ascending order of
 // movies. On equal time a lower movie id is newer.
 func newest(history []ratings.Rating) []ratings.Rating {

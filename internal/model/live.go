@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
 // Version is a version of the registry with its model.
@@ -92,6 +93,10 @@ type Live struct {
 
 	// Users are the users' current biases; they outlive a swap.
 	Users *Users
+
+	// History reads a user's ratings from where they are stored; nil where they are
+	// not. It is set before the Live is used.
+	History func(ctx context.Context, user int64) ([]ratings.Rating, error)
 }
 
 // NewLive returns a Live without a model.

@@ -41,6 +41,8 @@ type userState struct {
 	rated  []rated    // what each got
 	newest modelSum   // of the model that asked last
 	others *modelSums // of those that asked before; nil while there is one model
+
+	refreshed int64 // when Refresh read the ratings, Unix milliseconds
 }
 
 // modelSum is the sum of a user's residuals under the model with a number, which

@@ -3,6 +3,7 @@ package als
 import (
 	"context"
 	"crypto/rand"
+	"sync/atomic"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -10,6 +11,7 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/catalog"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 	"github.com/recsys-benthos/recsys-benthos/internal/model"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
 const answerFieldCatalog = "catalog"
@@ -45,6 +47,8 @@ type answerer struct {
 	mgr       *service.Resources
 	answered  *service.MetricCounter
 	cold      *service.MetricCounter
+	stale     *service.MetricCounter // lists of users whose ratings could not be read
+	told      atomic.Int64           // when the log told of that last, Unix milliseconds
 	now       func() time.Time
 }
 
@@ -53,6 +57,7 @@ func newAnswerer(conf *service.ParsedConfig, mgr *service.Resources, kind string
 	a := &answerer{
 		component: component, kind: kind, answer: answer, mgr: mgr, now: time.Now,
 		answered: mgr.Metrics().NewCounter(component + "_answered"), cold: mgr.Metrics().NewCounter(component + "_cold"),
+		stale: mgr.Metrics().NewCounter(component + "_stale"),
 	}
 	var err error
 	if a.label, err = conf.FieldString(fieldModel); err != nil {
@@ -87,8 +92,9 @@ type answering struct {
 	component string
 	lineUp    *model.LineUp
 	users     *model.Users
-	movies    *catalog.Catalog // nil without one
-	now       int64            // Unix milliseconds
+	history   func(user int64) ([]ratings.Rating, error) // nil without a store
+	movies    *catalog.Catalog                           // nil without one
+	now       int64                                      // Unix milliseconds
 }
 
 // ProcessBatch answers the requests of its kind with one line-up.
@@ -128,6 +134,13 @@ func (a *answerer) open(ctx context.Context) (*answering, error) {
 		return nil, err
 	}
 	b := &answering{component: a.component, users: live.Users, now: a.now().UnixMilli()}
+	if live.History != nil {
+		b.history = func(user int64) ([]ratings.Rating, error) {
+			ctx, cancel := context.WithTimeout(ctx, historyPatience)
+			defer cancel()
+			return live.History(ctx, user)
+		}
+	}
 	if b.lineUp, err = live.Wait(ctx); err != nil || a.catalog == "" {
 		return b, err
 	}
@@ -155,6 +168,9 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 	if reply.RequestID == "" { // it did not come from Kafka: no place to name it by
 		reply.RequestID = rand.Text()
 	}
+	if request.HasUser && b.history != nil {
+		a.refresh(b, request.User)
+	}
 	if err := a.answer(b, &request, &reply); err != nil {
 		return nil, err
 	}
@@ -163,6 +179,24 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 		a.cold.Incr(1)
 	}
 	return reply.AppendJSON(make([]byte, 0, 256+160*len(reply.Items))), nil
+}
+
+// historyPatience bounds the wait for a user's ratings. A list from what is
+// remembered is better than one that comes too late.
+const historyPatience = 2 * time.Second
+
+// refresh brings what is remembered of a user up to date. Where that fails the list
+// is made from what is remembered.
+func (a *answerer) refresh(b *answering, user int64) {
+	err := b.users.Refresh(user, b.now, func() ([]ratings.Rating, error) { return b.history(user) })
+	if err == nil {
+		return
+	}
+	a.stale.Incr(1)
+	if now := a.now(); now.Sub(time.UnixMilli(a.told.Load())) >= time.Minute {
+		a.told.Store(now.UnixMilli())
+		a.mgr.Logger().Warnf("Answering from what is remembered: %v", err)
+	}
 }
 
 // query takes over what all kinds have in common, and finds the version that

@@ -1,7 +1,9 @@
 package als
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -152,6 +154,21 @@ func TestANewRatingIsInTheNextList(t *testing.T) {
 	if want := fmt.Sprintf(`"reason":{"movie_id":10,"rating":4,"score":%v}`, float32(2.5/3.3125*0.25)); !strings.Contains(got[0], want) {
 		t.Errorf("got %s, want %s", got[0], want)
 	}
+}
+
+// TestWhatTheStoreKnowsIsNotRecommendedAgain: the ratings came as events, which no
+// predictor saw.
+func TestWhatTheStoreKnowsIsNotRecommendedAgain(t *testing.T) {
+	live := liveOf(t, shelf(true))
+	var away error
+	live.History = func(_ context.Context, user int64) ([]ratings.Rating, error) {
+		return []ratings.Rating{{User: user, Movie: 10, Value: 5, Time: 1}}, away
+	}
+	a := newAnswering(t, "recommend", live, "")
+	away = errors.New("the store is away")
+	expectAnswers(t, answers(t, a, `{"kind":"recommend","user_id":1,"n":1}`), `recommend {"request_id":"requests-2-7","kind":"recommend","user_id":1,"items":[{"movie_id":10,…"cold":[]}`)
+	away = nil
+	expectAnswers(t, answers(t, a, `{"kind":"recommend","user_id":1,"n":1}`), `recommend {"request_id":"requests-2-7","kind":"recommend","user_id":1,"items":[{"movie_id":20,…"cold":[]}`)
 }
 
 func TestAModelOfRatingsSaysSo(t *testing.T) {

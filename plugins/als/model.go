@@ -41,7 +41,7 @@ Read as a cache it gives the key version; it cannot be written.`).
 			Description("How often the log of promotions is looked at.").
 			Default("2s").Advanced()).
 		Field(service.NewStringField(modelFieldStore).
-			Description("The label of the rating store from which the users' ratings are read at start; empty to start without them.").
+			Description("The label of the rating store from which the users' ratings are read: all at start, and one user's when somebody asks for a list for this user; empty to know what als_predict sees only.").
 			Default("")).
 		Example("The champion of a registry in a folder", "", `
 cache_resources:
@@ -105,6 +105,9 @@ func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCa
 		sequence.Set(l.Sequence)
 		c.log.Infof("Model version %s serves now (promotion %d)%s", l.Champion.Name, l.Sequence, beside(l))
 	}}
+	if c.store != "" {
+		c.follower.Live.History = c.history
+	}
 	mgr.SetGeneric(model.LiveKey{Label: mgr.Label()}, c.follower.Live)
 	mgr.SetGeneric(registry.FollowerKey{Label: mgr.Label()}, c.follower)
 	ctx, stop := context.WithCancel(context.Background())
@@ -173,6 +176,15 @@ func (c *modelCache) learnHistories(ctx context.Context) error {
 		return fmt.Errorf("reading the users' ratings from %q: %w", c.store, err)
 	}
 	return nil
+}
+
+// history reads one user's ratings from the store.
+func (c *modelCache) history(ctx context.Context, user int64) ([]ratings.Rating, error) {
+	store, err := resource[ratings.Store](c.mgr, ratings.StoreKey{Label: c.store}, c.store, "a rating store")
+	if err != nil {
+		return nil, err
+	}
+	return store.History(ctx, user)
 }
 
 // Get gives the version that serves, under the key version.
