@@ -174,6 +174,27 @@ func TestContributionsAreThoseOfThePaper(t *testing.T) {
 	}
 }
 
+// TestAnUnchangedUserIsExplainedToo: the score is that of training, and what other
+// than ratings has made it so is the rest.
+func TestAnUnchangedUserIsExplainedToo(t *testing.T) {
+	of, all := trainedOn(t, als.ALS, true)
+	of.Version.Until = all[len(all)-1].Time
+	f := of.Version.Model.factors
+	f.Preference.UserFactors[0] += 0.5 // as if by views
+	u, user, movie := 0, f.Users[0], f.Movies[3]
+	e := of.Explain(&Query{User: user, Movie: movie})
+	ref := reference{f: f}
+	ref.trained(u)
+	sum := e.Base + e.Rest
+	for _, part := range e.Contributions {
+		sum += part.Score
+	}
+	off := 0.5 * float64(f.Preference.MovieFactors[3*f.Preference.Rank])
+	if len(e.Contributions) != int(f.UserCounts[u]) || math.Abs(e.Score-ref.score(3, 0)) > 1e-5 || math.Abs(sum-e.Score) > 1e-9 || math.Abs(e.Rest-off) > 1e-3 {
+		t.Errorf("%d contributions, score %v, want %v; rest %v, want %v", len(e.Contributions), e.Score, ref.score(3, 0), e.Rest, off)
+	}
+}
+
 func TestWhatIsNotKnownIsExplainedByWhatIs(t *testing.T) {
 	f := withCounts(random(3, 20, 4, 1), 6, 1)
 	of := Recommender{&Version{Model: mustNew(t, f)}, NewUsers()}
