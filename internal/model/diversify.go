@@ -41,7 +41,7 @@ func (m *Model) diversify(list []Scored, q *Query) {
 	// nearest is the cosine to the nearest of the chosen. Nothing is near before the
 	// first: all are as good then, and the pool's first is chosen.
 	nearest := make([]float64, len(pool))
-	left := make([]int, len(pool))        // places in the pool, ascending
+	left := make([]int, len(pool)) // places in the pool, ascending
 	for k := range left {
 		left[k], nearest[k] = k, math.Inf(-1)
 	}

@@ -89,6 +89,7 @@ type answering struct {
 	users     *model.Users
 	movies    *catalog.Catalog // nil without one
 	now       int64            // Unix milliseconds
+	texts     []byte           // of the movies of one reply; room, used again for each
 }
 
 // ProcessBatch answers the requests of its kind with one line-up.
@@ -155,6 +156,7 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 	if reply.RequestID == "" { // it did not come from Kafka: no place to name it by
 		reply.RequestID = rand.Text()
 	}
+	b.texts = b.texts[:0]
 	if err := a.answer(b, &request, &reply); err != nil {
 		return nil, err
 	}
@@ -200,7 +202,9 @@ func (b *answering) fields(movie int64) []byte {
 	if b.movies == nil {
 		return nil
 	}
-	return b.movies.AppendFields(nil, movie)
+	begin := len(b.texts)
+	b.texts = b.movies.AppendFields(b.texts, movie)
+	return b.texts[begin:len(b.texts):len(b.texts)]
 }
 
 // asks tells of which movie the reply is.
