@@ -38,8 +38,10 @@ func (m *Model) diversify(list []Scored, q *Query) {
 	stride := kernel.Stride(len(m.headFactors(0)))
 	unit := m.unitRows(pool, stride)
 	lambda, products := 1-q.Diversity, make([]float32, len(pool))
-	nearest := make([]float64, len(pool)) // cosine to the nearest of the chosen
-	left := make([]int, len(pool))        // places in the pool, ascending
+	// nearest is the cosine to the nearest of the chosen. Nothing is near before the
+	// first: all are as good then, and the pool's first is chosen.
+	nearest := make([]float64, len(pool))
+	left := make([]int, len(pool)) // places in the pool, ascending
 	for k := range left {
 		left[k], nearest[k] = k, math.Inf(-1)
 	}
@@ -47,11 +49,7 @@ func (m *Model) diversify(list []Scored, q *Query) {
 	for len(order) < min(q.Offset+q.N, len(pool)) {
 		at, value := 0, math.Inf(-1)
 		for k, place := range left {
-			similar := nearest[place]
-			if len(order) == 0 {
-				similar = 0
-			}
-			if v := lambda*relevance(pool[place]) - q.Diversity*similar; v > value {
+			if v := lambda*relevance(pool[place]) - q.Diversity*nearest[place]; v > value {
 				at, value = k, v
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -174,6 +175,27 @@ func TestContributionsAreThoseOfThePaper(t *testing.T) {
 	}
 }
 
+// TestAnUnchangedUserIsExplainedToo: the score is that of training, and what other
+// than ratings has made it so is the rest.
+func TestAnUnchangedUserIsExplainedToo(t *testing.T) {
+	of, all := trainedOn(t, als.ALS, true)
+	of.Version.Until = all[len(all)-1].Time
+	f := of.Version.Model.factors
+	f.Preference.UserFactors[0] += 0.5 // as if by views
+	u, user, movie := 0, f.Users[0], f.Movies[3]
+	e := of.Explain(&Query{User: user, Movie: movie})
+	ref := reference{f: f}
+	ref.trained(u)
+	sum := e.Base + e.Rest
+	for _, part := range e.Contributions {
+		sum += part.Score
+	}
+	off := 0.5 * float64(f.Preference.MovieFactors[3*f.Preference.Rank])
+	if len(e.Contributions) != int(f.UserCounts[u]) || math.Abs(e.Score-ref.score(3, 0)) > 1e-5 || math.Abs(sum-e.Score) > 1e-9 || math.Abs(e.Rest-off) > 1e-3 {
+		t.Errorf("%d contributions, score %v, want %v; rest %v, want %v", len(e.Contributions), e.Score, ref.score(3, 0), e.Rest, off)
+	}
+}
+
 func TestWhatIsNotKnownIsExplainedByWhatIs(t *testing.T) {
 	f := withCounts(random(3, 20, 4, 1), 6, 1)
 	of := Recommender{&Version{Model: mustNew(t, f)}, NewUsers()}
@@ -273,4 +295,33 @@ func checkSimilar(t *testing.T, got Similar, q *Query, ids []int64, factors []fl
 		}
 		delete(of, item.ID)
 	}
+}
+
+// TestQueriesAreAnsweredWhileUsersRate, for the race detector, and so that no answer
+// has a part of another.
+func TestQueriesAreAnsweredWhileUsersRate(t *testing.T) {
+	of, all := trainedOn(t, als.VB, true)
+	want := of.Recommend(&Query{User: 1, N: 10, Reasons: true}).Items
+	var group sync.WaitGroup
+	for worker := range int64(4) {
+		group.Go(func() {
+			for n := range 30 {
+				user := 1000 + worker*100 + int64(n)
+				of.Users.Learn(ratings.Rating{User: user, Movie: all[n].Movie, Value: 4, Time: int64(n)})
+				of.Recommend(&Query{User: user, N: 10, Diversity: 0.3})
+				of.Recommend(&Query{User: 5000 + user, N: 3})
+				of.Recommend(&Query{Anonymous: true, Liked: []int64{all[n].Movie}, N: 3, Reasons: true})
+				of.Explain(&Query{User: user, Movie: all[n+1].Movie})
+				of.SimilarUsers(&Query{User: user, N: 3})
+				got := of.Recommend(&Query{User: 1, N: 10, Reasons: true}).Items
+				for k := range want {
+					if got[k].Scored != want[k].Scored || *got[k].Reason != *want[k].Reason {
+						t.Errorf("place %d is %+v, alone %+v", k, got[k], want[k])
+						return
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
 }

@@ -199,6 +199,7 @@ type folders struct {
 	rating     *als.Folder
 	preference *als.PreferenceFolder // nil without that head
 	history    []ratings.Rating
+	seen       []int64
 	rows       []int32
 	values     []float32
 	x, p       []float32

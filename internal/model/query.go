@@ -204,9 +204,11 @@ func (a *answer) who(q *Query) {
 	}
 	a.folders.history = history
 	a.taste = a.folders.user(a.Version, q.User, history)
+	a.seen = a.folders.seen[:0]
 	for _, r := range history {
 		a.seen = append(a.seen, r.Movie)
 	}
+	a.folders.seen = a.seen
 }
 
 // contains reports whether id is in the ascending ids.

@@ -487,3 +487,21 @@ func TestAnEmptyModelAnswersAllTheSame(t *testing.T) {
 		}
 	}
 }
+
+// TestTiesGoToTheLowerID, though movies are ranked in the order of their norms.
+func TestTiesGoToTheLowerID(t *testing.T) {
+	f := random(3, 3000, 4, 1)
+	clear(f.MovieBias)
+	got := mustNew(t, f).TopN(999, 20, nil)
+	for k, scored := range got {
+		if scored.Movie != f.Movies[k] {
+			t.Fatalf("place %d has movie %d, want %d", k, scored.Movie, f.Movies[k])
+		}
+	}
+	clear(f.UserFactors)
+	for k, item := range (Recommender{&Version{Model: mustNew(t, f)}, nil}).Recommend(&Query{User: f.Users[0], N: 20}).Items {
+		if item.Movie != f.Movies[k] {
+			t.Fatalf("recommended at place %d is movie %d, want %d", k, item.Movie, f.Movies[k])
+		}
+	}
+}

@@ -95,6 +95,7 @@ type answering struct {
 	history   func(user int64) ([]ratings.Rating, error) // nil without a store
 	movies    *catalog.Catalog                           // nil without one
 	now       int64                                      // Unix milliseconds
+	texts     []byte                                     // of the movies of one reply; room, used again for each
 }
 
 // ProcessBatch answers the requests of its kind with one line-up.
@@ -171,6 +172,7 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 	if request.HasUser && b.history != nil {
 		a.refresh(b, request.User)
 	}
+	b.texts = b.texts[:0]
 	if err := a.answer(b, &request, &reply); err != nil {
 		return nil, err
 	}
@@ -234,7 +236,9 @@ func (b *answering) fields(movie int64) []byte {
 	if b.movies == nil {
 		return nil
 	}
-	return b.movies.AppendFields(nil, movie)
+	begin := len(b.texts)
+	b.texts = b.movies.AppendFields(b.texts, movie)
+	return b.texts[begin:len(b.texts):len(b.texts)]
 }
 
 // asks tells of which movie the reply is.

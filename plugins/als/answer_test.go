@@ -171,6 +171,16 @@ func TestWhatTheStoreKnowsIsNotRecommendedAgain(t *testing.T) {
 	expectAnswers(t, answers(t, a, `{"kind":"recommend","user_id":1,"n":1}`), `recommend {"request_id":"requests-2-7","kind":"recommend","user_id":1,"items":[{"movie_id":20,…"cold":[]}`)
 }
 
+// TestWhatSpeaksAgainstAMovieIsNoReason for it.
+func TestWhatSpeaksAgainstAMovieIsNoReason(t *testing.T) {
+	live := liveOf(t, shelf(true))
+	live.Users.Learn(ratings.Rating{User: 99, Movie: 30, Value: 4, Time: 1})
+	a := newAnswering(t, "recommend", live, "")
+	if got := answers(t, a, `{"kind":"recommend","user_id":99,"reasons":true,"candidates":[10]}`); !strings.Contains(got[0], `{"movie_id":10,`) || strings.Contains(got[0], "reason") {
+		t.Errorf("got %s", got[0])
+	}
+}
+
 func TestAModelOfRatingsSaysSo(t *testing.T) {
 	a := newAnswering(t, "recommend", liveOf(t, shelf(false)), "")
 	// Movie 10: 0.6 of 4.5 stars and 0.4 of the most popular, 5 stars.

@@ -3,6 +3,7 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -97,11 +98,11 @@ all of these ratings, also those that are newer than the model (both known from 
   recsys-benthos recommend --all --n 10 --data ./ml-latest-small --out recs.jsonl
 
 With --all it writes the lists of all users, those of the model and of --data, in the order of their ids: into a .jsonl file a line a
-user, into a .csv file a line a movie. A file that is there is replaced once the new one is whole.`,
+user, into a .csv or .parquet file a row a movie. A file that is there is replaced once the new one is whole.`,
 		Flags: append(servingFlags(), userFlag(false),
 			&cli.IntFlag{Name: "n", Usage: "how many", Value: 10},
 			&cli.BoolFlag{Name: "all", Usage: "for all users"},
-			&cli.StringFlag{Name: "out", Usage: "with --all: file to write, .jsonl or .csv"}),
+			&cli.StringFlag{Name: "out", Usage: "with --all: file to write, .jsonl, .csv or .parquet"}),
 		Action: recommendAction,
 	}
 }
@@ -145,12 +146,12 @@ func recommendAction(c *cli.Context) error {
 	case c.Bool("all") == c.IsSet("user"):
 		return errors.New("give either --user, or --all for all users")
 	case c.Bool("all") != (out != ""):
-		return errors.New("--all and --out belong together: the file, .jsonl or .csv, that the lists of all users are written into")
+		return errors.New("--all and --out belong together: the file, .jsonl, .csv or .parquet, that the lists of all users are written into")
 	}
-	var write listWriter
+	var format func(io.Writer) listFile
 	if out != "" {
 		var err error
-		if write, err = listFormat(out); err != nil {
+		if format, err = listFormat(out); err != nil {
 			return err
 		}
 	}
@@ -163,7 +164,7 @@ func recommendAction(c *cli.Context) error {
 		return err
 	}
 	if out != "" {
-		return s.recommendAll(of, n, out, write, c.Bool("json"))
+		return s.recommendAll(of, n, out, format, c.Bool("json"))
 	}
 	list := s.recommend(of, c.Int64("user"), n)
 	if c.Bool("json") {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
 	"github.com/urfave/cli/v2"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -101,8 +102,8 @@ func (m modelsTest) lists(text string) (all []recommendations) {
 func TestAllListsAreThoseOfEachUser(t *testing.T) {
 	m, data := newRecommendTest(t)
 	folder := t.TempDir()
-	lines, table := filepath.Join(folder, "recs.jsonl"), filepath.Join(folder, "recs.csv")
-	for _, out := range []string{lines, table} {
+	lines, table, columns := filepath.Join(folder, "recs.jsonl"), filepath.Join(folder, "recs.csv"), filepath.Join(folder, "recs.parquet")
+	for _, out := range []string{lines, table, columns} {
 		said, err := m.runRecommend("--all", "--n", "3", "--data", data, "--out", out)
 		if err != nil || !strings.Contains(said, "3 movies each for 41 users in "+out+" (model v1") {
 			t.Fatalf("%v: %s", err, said)
@@ -142,7 +143,18 @@ func TestAllListsAreThoseOfEachUser(t *testing.T) {
 			t.Fatalf("row %d is %s, want %s…", k, got[k+1], row)
 		}
 	}
-	if files, _ := os.ReadDir(folder); len(files) != 2 {
+	read, err := parquet.ReadFile[parquetRow](columns)
+	if err != nil || len(read) != len(rows) {
+		t.Fatalf("%d rows of Parquet, %v", len(read), err)
+	}
+	for k, row := range read {
+		list := all[k/3]
+		item := list.Items[k%3]
+		if want := (parquetRow{list.UserID, int32(k%3 + 1), item.MovieID, item.Score, item.Prediction, item.Title, item.Genres, "v1", "user"}); fmt.Sprint(row) != fmt.Sprint(want) {
+			t.Fatalf("row %d is %+v, want %+v", k, row, want)
+		}
+	}
+	if files, _ := os.ReadDir(folder); len(files) != 3 {
 		t.Errorf("files are left behind: %v", files)
 	}
 }
@@ -158,7 +170,7 @@ func TestRecommendSaysWhatItNeeds(t *testing.T) {
 		{[]string{"--user", "1", "--all", "--out", "x.csv"}, "give either --user, or --all for all users"},
 		{[]string{"--all"}, "--all and --out belong together"},
 		{[]string{"--user", "1", "--out", "x.csv"}, "--all and --out belong together"},
-		{[]string{"--all", "--out", "x.xml"}, `--out x.xml: ".xml" is not a format; give a file that ends in .jsonl or .csv`},
+		{[]string{"--all", "--out", "x.xml"}, `--out x.xml: ".xml" is not a format; give a file that ends in .jsonl, .csv or .parquet`},
 		{[]string{"--all", "--data", data, "--out", filepath.Join(t.TempDir(), "nowhere", "x.csv")}, "writing lists: "},
 	} {
 		if _, err := m.runRecommend(c.args...); err == nil || !strings.HasPrefix(err.Error(), c.want) {
