@@ -5,8 +5,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -179,27 +186,24 @@ func TestTheRateOfAKeyIsLimited(t *testing.T) {
 
 func TestTooManyRequestsAtOnceAreRefused(t *testing.T) {
 	t.Parallel()
-	c := startStream(t, "limits: {concurrent_requests: 2}\ntimeouts: {request: 10s}")
-	var group sync.WaitGroup
-	for range 2 {
-		group.Go(func() {
-			if a := c.ask("GET /api/estimate/904/1", ""); a.status != 200 {
-				t.Errorf("got %+v", a)
+	c := startStream(t, "limits: {concurrent_requests: 2}\ntimeouts: {request: 20s}")
+	answers := make(chan answer, 3)
+	for range 3 {
+		go func() {
+			a, err := c.try("GET /api/estimate/904/1", nil)
+			if err != nil {
+				t.Error(err)
 			}
-		})
+			answers <- a
+		}()
 	}
-	<-c.gate.batches
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		if a := c.ask("GET /api/estimate/904/1", "", "X-Probe", "1"); a.status == 503 {
-			c.expectProblem(a, 503, "too many requests")
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("a third one is let in")
-		}
-	}
+	c.expectProblem(<-answers, 503, "too many requests") // the other two wait at the gate
 	c.gate.let()
-	group.Wait()
+	for range 2 {
+		if a := <-answers; a.status != 200 {
+			t.Errorf("got %+v", a)
+		}
+	}
 }
 
 func TestCompressionIsForThoseWhoAcceptIt(t *testing.T) {
@@ -316,33 +320,41 @@ func TestWaitingRequestsAreOneBatch(t *testing.T) {
 	}
 }
 
-// TestClientsThatGoAwayLeaveNothingBehind: what they asked for is not even
-// computed if it was still waiting.
+// TestClientsThatGoAwayLeaveNothingBehind: what they asked for and is still
+// waiting is not even computed, and holds no place.
 func TestClientsThatGoAwayLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
-	c := startStream(t, "limits: {concurrent_requests: 64}\ntimeouts: {request: 30s, write: 40s}")
-	for range 3 {
-		ctx, cancel := context.WithCancel(t.Context())
-		var group sync.WaitGroup
-		for range 32 {
-			group.Go(func() {
-				request, _ := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/api/estimate/904/1", nil)
-				if response, err := plain.RoundTrip(request); err == nil {
-					response.Body.Close()
-				}
-			})
-		}
-		<-c.gate.batches
-		cancel()
-		group.Wait()
-		if len(c.gate.batches) > 0 {
+	c := startStream(t, "limits: {concurrent_requests: 32, batch: 1}\ntimeouts: {request: 20s}")
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for range 32 {
+		group.Go(func() {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/api/estimate/904/1", nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if response, err := plain.RoundTrip(request); err == nil {
+				response.Body.Close()
+				t.Errorf("got %s", response.Status)
+			}
+		})
+	}
+	<-c.gate.batches
+	<-c.gate.batches // both threads wait at the gate
+	cancel()
+	group.Wait()
+	c.gate.let()
+	for deadline := time.Now().Add(10 * time.Second); ; { // the server learns of it a little later
+		if a := c.ask("GET /api/estimate/1/1", ""); a.status == 200 {
 			break
 		}
-		c.gate.let()
+		if time.Now().After(deadline) {
+			t.Fatal("places are held for those who went")
+		}
 	}
-	c.gate.let()
-	if a := c.ask("GET /api/estimate/1/1", ""); a.status != 200 {
-		t.Errorf("afterwards: %+v", a)
+	if n := len(c.gate.batches); n > 16 {
+		t.Errorf("%d requests of clients who had gone were computed", n)
 	}
 }
 
@@ -391,4 +403,39 @@ func TestTheServerSaysHowItIs(t *testing.T) {
 	if a := c.ask("GET /api/openapi.json", ""); !gjson.Valid(a.body) || gjson.Get(a.body, "openapi").Str != "3.1.0" {
 		t.Errorf("got %.100s", a.body)
 	}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	certificate, key := selfSigned(t)
+	c := startStream(t, "tls: {cert_file: "+certificate+", key_file: "+key+"}")
+	response, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}).Get(
+		strings.Replace(c.base, "http:", "https:", 1) + "/api/estimate/1/1")
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%v, %v", response, err)
+	}
+	response.Body.Close()
+	if a := c.ask("GET /api/estimate/1/1", ""); a.status != 400 {
+		t.Errorf("without TLS: %+v", a)
+	}
+}
+
+// selfSigned writes a certificate and its key.
+func selfSigned(t *testing.T) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writeFile(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}))),
+		writeFile(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})))
 }
