@@ -38,6 +38,9 @@ func TestARequestGoesThroughThePipelineAndBack(t *testing.T) {
 	if a := c.ask("GET /api/recommend/7", "", "X-API-Version", "2"); a.body != `[{"Id":"7","Score":1}]` {
 		t.Errorf("got %+v", a)
 	}
+	if a := c.ask("GET /api/recommend/7/?n=10&offset=0", "", "X-API-Version", "2"); a.body != `[{"Id":"7","Score":1}]` {
+		t.Errorf("as PyGorse asks: got %+v", a)
+	}
 	a = c.ask("POST /api/estimate", `[{"user_id":1,"movie_id":2},{"user_id":3,"movie_id":4}]`, "X-Request-Id", "two")
 	if a.status != 200 || gjson.Get(a.body, "#").Int() != 2 || gjson.Get(a.body, "1.echo.user_id").Int() != 3 || gjson.Get(a.body, "1.echo.request_id").Str != "two-1" {
 		t.Errorf("got %+v", a)
@@ -67,7 +70,7 @@ func TestFailuresAreProblems(t *testing.T) {
 		{"POST /api/estimate", `[{"user_id":1,"movie_id":1},{"user_id":900,"movie_id":1}]`, 422, "it is rejected"},
 		{"GET /api/estimate/1/x", "", 400, "the movie id in the path"},
 		{"GET /api/recommend/", "", 400, "a part of the path is empty"},
-		{"GET /api/recommend/1/", "", 400, "a part of the path is empty"},
+		{"GET /api/estimate/1/", "", 400, "a part of the path is empty"},
 		{"GET /api/recommend//neighbors", "", 400, "a part of the path is empty"},
 		{"GET /api/recommend/a%2Fb", "", 400, "the user id in the path"},
 		{"GET /api/recommend/%2F%2F", "", 400, "a part of the path is empty"},
