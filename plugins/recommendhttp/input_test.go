@@ -5,15 +5,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -299,6 +292,63 @@ func TestConcurrentRequestsGetTheirOwnReplies(t *testing.T) {
 	group.Wait()
 }
 
+// TestBadRequestsDisturbNoGoodOnes: each has its status, and what is asked beside
+// them its answer.
+func TestBadRequestsDisturbNoGoodOnes(t *testing.T) {
+	t.Parallel()
+	c := startStream(t, "limits: {body_bytes: 4KiB}\ntimeouts: {request: 10s}")
+	bad := []struct {
+		line, body string
+		status     int
+	}{
+		{"GET /api/recommend/1?n=-1", "", 400},
+		{"GET /api/recommend/1?n=1e9", "", 400},
+		{"GET /api/recommend/1?nn=1", "", 400},
+		{"GET /api/recommend/-1", "", 400},
+		{"GET /api/recommend/" + strings.Repeat("9", 2000), "", 400},
+		{"GET /api/item/%00/neighbors", "", 400},
+		{"GET /api/%2e%2e/etc/passwd", "", 404},
+		{"GET /api/estimate/900/1", "", 422},
+		{"GET /api/estimate/901/1", "", 500},
+		{"GET /api/estimate/902/1", "", 404},
+		{"GET /api/estimate/903/1", "", 500},
+		{"POST /api/estimate", "{", 400},
+		{"POST /api/estimate", strings.Repeat("[", 4000), 400},
+		{"POST /api/estimate", strings.Repeat("x", 5000), 413},
+		{"POST /api/estimate", "\xff\xfe\x00", 400},
+		{"POST /api/feedback", `[{"FeedbackType":"rate","UserId":"1","ItemId":"2","Value":1e308}]`, 400},
+		{"POST /api/feedback", `[{"FeedbackType":"rate","UserId":"1","ItemId":"2","Value":3,"Timestamp":"2999-01-01T00:00:00Z"}]`, 400},
+		{"POST /api/feedback", `[{"FeedbackType":"rate","UserId":{},"ItemId":[],"Value":null}]`, 400},
+		{"POST /api/recommend/1", `{"filters":{"year_from":"soon"}}`, 400},
+		{"BREW /api/estimate/1/1", "", 405},
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var good, others sync.WaitGroup
+	for worker := range 2 {
+		others.Go(func() {
+			for i := worker; ctx.Err() == nil; i++ {
+				r := bad[i%len(bad)]
+				if a, err := c.try(r.line, strings.NewReader(r.body)); err == nil && a.status != r.status { // a connection may be cut under a body that is too large
+					t.Errorf("%.60s %.60s: got %d %s, want %d", r.line, r.body, a.status, a.body, r.status)
+				}
+			}
+		})
+	}
+	for worker := range 4 {
+		good.Go(func() {
+			for i := range 300 {
+				user := worker*100_000 + i
+				if a := c.ask(fmt.Sprintf("GET /api/estimate/%d/1", 1000+user), ""); a.status != 200 || gjson.Get(a.body, "echo.user_id").Int() != int64(1000+user) {
+					t.Errorf("user %d got %+v", user, a)
+				}
+			}
+		})
+	}
+	good.Wait()
+	cancel()
+	others.Wait()
+}
+
 // TestWaitingRequestsAreOneBatch: while both threads are busy, requests gather.
 func TestWaitingRequestsAreOneBatch(t *testing.T) {
 	t.Parallel()
@@ -406,39 +456,4 @@ func TestTheServerSaysHowItIs(t *testing.T) {
 	if a := c.ask("GET /api/openapi.json", ""); !gjson.Valid(a.body) || gjson.Get(a.body, "openapi").Str != "3.1.0" {
 		t.Errorf("got %.100s", a.body)
 	}
-}
-
-func TestTLS(t *testing.T) {
-	t.Parallel()
-	certificate, key := selfSigned(t)
-	c := startStream(t, "tls: {cert_file: "+certificate+", key_file: "+key+"}")
-	response, err := (&http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}).Get(
-		strings.Replace(c.base, "http:", "https:", 1) + "/api/estimate/1/1")
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("%v, %v", response, err)
-	}
-	response.Body.Close()
-	if a := c.ask("GET /api/estimate/1/1", ""); a.status != 400 {
-		t.Errorf("without TLS: %+v", a)
-	}
-}
-
-// selfSigned writes a certificate and its key.
-func selfSigned(t *testing.T) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return writeFile(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}))),
-		writeFile(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})))
 }
