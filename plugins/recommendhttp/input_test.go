@@ -255,6 +255,21 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 	if a := closed.ask("GET /api/estimate/1/1", "", "Origin", "https://evil.example"); a.header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("got %v", a.header)
 	}
+	for host, status := range map[string]int{"evil.example:4195": 421, "localhost:4195": 200, "[::1]:4195": 200, "127.0.0.1": 200} {
+		request, err := http.NewRequest(http.MethodGet, closed.base+"/api/estimate/1/1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = host
+		response, err := plain.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != status {
+			t.Errorf("for the host %s: %s", host, response.Status)
+		}
+	}
 	c := startStream(t, "cors: {allowed_origins: ['https://shop.example']}")
 	c.gate.let()
 	if a := c.ask("OPTIONS /api/feedback", "", "Origin", "https://shop.example", "Access-Control-Request-Method", "POST"); a.status != 204 ||
@@ -426,8 +441,8 @@ func TestSlowClientsHoldUpNobody(t *testing.T) {
 		}
 		return conn
 	}
-	header := dial("GET /api/estimate/1/1 HTTP/1.1\r\nHost: x\r\n")
-	body := dial("POST /api/estimate HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[")
+	header := dial("GET /api/estimate/1/1 HTTP/1.1\r\nHost: localhost\r\n")
+	body := dial("POST /api/estimate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n[")
 	if a := c.ask("GET /api/estimate/1/1", ""); a.status != 200 {
 		t.Errorf("beside them: %+v", a)
 	}
