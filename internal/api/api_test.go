@@ -56,6 +56,7 @@ func TestRequestsBecomeTheMessagesOfKafka(t *testing.T) {
 			"GET /api/recommend/1?category=Film-Noir&category=Drama&not_category=War&year_from=1990&year_to=1999&min_count=20", "",
 			`{"request_id":"r1","kind":"recommend","user_id":1,"n":10,"filters":{"genres":["Film-Noir","Drama"],"not_genres":["War"],"year_from":1990,"year_to":1999,"min_count":20}}`,
 		},
+		{"GET /api/recommend/1/?n=2&offset=0", "", `{"request_id":"r1","kind":"recommend","user_id":1,"n":2,"offset":0}`}, // PyGorse
 		{"GET /api/recommend/1/Comedy?n=2", "", `{"request_id":"r1","kind":"recommend","user_id":1,"n":2,"filters":{"genres":["Comedy"]}}`},
 		{
 			"POST /api/recommend/1", `{"n":5,"offset":10,"exclude":["1",2],"candidates":[3],"filters":{"not_genres":["War"]}}`,
@@ -83,6 +84,10 @@ func TestRequestsBecomeTheMessagesOfKafka(t *testing.T) {
 			`{"event_id":"72b10b3d1c3b0bd5fbb6c2ac7e4d8bd6","event_type":"rate","user_id":7,"movie_id":318,"value":4.5,"timestamp":"2026-01-02T03:04:05.000Z"}` + "\n" +
 				`{"event_id":"13ea5f2e7a8d2a44a6a8e1bd1d4cd6ac","event_type":"view","user_id":7,"movie_id":1,"timestamp":"2026-03-04T05:06:07.000Z"}` + "\n" +
 				`{"event_id":"e","event_type":"tag","user_id":7,"movie_id":1,"value":"dark","timestamp":"2018-08-10T03:52:04.000Z"}`,
+		},
+		{
+			"POST /api/feedback", `{"FeedbackType":"unrate","UserId":7,"ItemId":318,"Timestamp":"2022-02-24"}`,
+			`{"event_id":"","event_type":"unrate","user_id":7,"movie_id":318,"timestamp":"2022-02-24T00:00:00.000Z"}`,
 		},
 	} {
 		t.Run(c.line, func(t *testing.T) {

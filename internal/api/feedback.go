@@ -50,8 +50,11 @@ func (d *decoder) gorseEvent(e gjson.Result) (event []byte, problem string) {
 	}
 	at := e.Get("Timestamp")
 	fields["timestamp"] = json.RawMessage(at.Raw)
-	if text := at.String(); text == "" || strings.HasPrefix(text, "0001-01-01") { // Go's zero time
+	switch text := at.String(); {
+	case text == "" || strings.HasPrefix(text, "0001-01-01"): // Go's zero time
 		fields["timestamp"] = d.now.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	case len(text) == len(time.DateOnly) && strings.Count(text, "-") == 2: // as in Gorse's own examples
+		fields["timestamp"] = text + "T00:00:00Z"
 	}
 	event, err := json.Marshal(fields)
 	if err != nil {

@@ -47,8 +47,8 @@ func reference(name string) object { return object{"$ref": "#/components/schemas
 
 // operationID names the operation for generated clients.
 func (r *Route) operationID() string {
-	words := strings.FieldsFunc(strings.ToLower(r.Method)+strings.TrimPrefix(r.Path, "/api"), func(c rune) bool {
-		return strings.ContainsRune("/{}$-.", c)
+	words := strings.FieldsFunc(strings.ToLower(r.Method)+strings.ReplaceAll(strings.TrimPrefix(r.Path, "/api"), "{$}", "all"), func(c rune) bool {
+		return strings.ContainsRune("/{}-.", c)
 	})
 	for i, word := range words[1:] {
 		words[i+1] = strings.ToUpper(word[:1]) + word[1:]

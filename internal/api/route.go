@@ -128,6 +128,10 @@ var routes = []*Route{
 		Reply:  "Ids", shape: ids, decode: (*decoder).recommend,
 	},
 	{
+		Method: http.MethodGet, Path: "/api/recommend/{user}/{$}", Kind: Recommend, Scope: Read, Summary: "The best movies for a user, as Gorse's clients ask where they have no category",
+		Params: params([]Param{user}, page, filters, []Param{format}, writeBack), Reply: "Ids", shape: ids, decode: (*decoder).recommend,
+	},
+	{
 		Method: http.MethodPost, Path: "/api/recommend/{user}", Kind: Recommend, Scope: Read, Summary: "The best movies for a user, with lists of movies to exclude or to choose from",
 		Params: []Param{user, format}, Body: "RecommendRequest", Reply: "Recommendation", shape: full, decode: (*decoder).recommendBody,
 	},

@@ -60,7 +60,7 @@ func BenchmarkEstimate(b *testing.B) {
 		{"pipeline,gzip", address, "Accept-Encoding: gzip\r\n"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			load(b, c.address, "GET "+target+" HTTP/1.1\r\nHost: x\r\n"+c.header+"\r\n")
+			load(b, c.address, "GET "+target+" HTTP/1.1\r\nHost: localhost\r\n"+c.header+"\r\n")
 		})
 	}
 }

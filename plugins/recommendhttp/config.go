@@ -310,8 +310,14 @@ func (c *config) readCertificate() error {
 
 // isOpen reports whether others than this machine can reach the address without
 // a key.
-func (c *config) isOpen() bool {
-	host, _, _ := net.SplitHostPort(c.address)
+func (c *config) isOpen() bool { return len(c.keys) == 0 && !isLoopback(c.address) }
+
+// isLoopback reports whether a host, with or without a port, is this machine.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = strings.Trim(address, "[]")
+	}
 	ip := net.ParseIP(host)
-	return len(c.keys) == 0 && host != "localhost" && (ip == nil || !ip.IsLoopback())
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

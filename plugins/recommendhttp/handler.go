@@ -87,6 +87,11 @@ func (s *server) outermost(next http.Handler) http.Handler {
 			}
 		}()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if s.private && !isLoopback(r.Host) { // a page elsewhere whose name leads to this machine: DNS rebinding
+			s.refuse(w, api.None, "", api.Problemf(http.StatusMisdirectedRequest,
+				"the host is %q, and without keys only this machine is answered; ask for %s, or set keys", r.Host, s.conf.address))
+			return
+		}
 		if origin := r.Header.Get("Origin"); origin != "" && len(s.origins) > 0 {
 			if s.share(w, r, origin) {
 				return

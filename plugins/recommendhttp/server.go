@@ -32,6 +32,7 @@ type server struct {
 	prefix  string        // of ids given here
 	last    atomic.Uint64
 	origins map[string]bool
+	private bool // for this machine only, by its address, and without keys
 
 	closing context.Context // ends when the server closes
 	end     context.CancelFunc
@@ -51,6 +52,7 @@ func startServer(in *input) (*server, error) {
 	if c.rate > 0 {
 		s.limiter = api.NewLimiter(c.rate, c.burst)
 	}
+	s.private = len(c.keys) == 0 && isLoopback(c.address)
 	for _, origin := range c.origins {
 		s.origins[origin] = true
 		if origin != "*" {
