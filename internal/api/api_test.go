@@ -67,7 +67,7 @@ func TestRequestsBecomeTheMessagesOfKafka(t *testing.T) {
 			"POST /api/session/recommend?n=4", `[{"FeedbackType":"read","UserId":"0","ItemId":"318","Timestamp":""},{"ItemId":"1","Value":1},{"ItemId":296,"Value":4.5}]`,
 			`{"request_id":"r1","kind":"recommend","n":4,"liked":[318,296],"exclude":[1]}`,
 		},
-		{"GET /api/popular?n=2", "", `{"request_id":"r1","kind":"recommend","n":2}`},
+		{"GET /api/popular?n=2", "", `{"request_id":"r1","kind":"recommend","liked":[],"n":2}`},
 		{"GET /api/item/318/neighbors?n=2", "", `{"request_id":"r1","kind":"similar","movie_id":318,"of":"movies","n":2}`},
 		{"GET /api/user/1/neighbors", "", `{"request_id":"r1","kind":"similar","user_id":1,"of":"users","n":10}`},
 		{"GET /api/because/1/318?n=3", "", `{"request_id":"r1","kind":"explain","user_id":1,"movie_id":318,"n":3}`},

@@ -200,7 +200,8 @@ func (d *decoder) recommend() *Problem {
 	return d.list(appendNumber(d.begin(), "user_id", user))
 }
 
-func (d *decoder) popular() *Problem { return d.list(d.begin()) }
+// popular is a list for somebody of whom nothing is known.
+func (d *decoder) popular() *Problem { return d.list(append(d.begin(), `,"liked":[]`...)) }
 
 // list ends a request for a list.
 func (d *decoder) list(dst []byte) *Problem {
