@@ -6,7 +6,7 @@ import (
 
 // DefaultPopularity is the share of popularity in the scores of a model without a
 // head that ranks: predicted ratings alone put movies first that few have seen. See
-// docs/decisions/017-lists.md.
+// docs/decisions/018-lists.md.
 const DefaultPopularity = 0.4
 
 // Item is a recommended movie.
