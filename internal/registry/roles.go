@@ -115,11 +115,17 @@ func (r *Registry) Withdraw(ctx context.Context, role, reason string, at time.Ti
 		if next.Roles[role] == "" {
 			return false, fmt.Errorf("%w: no version is %s", ErrRole, role)
 		}
-		next.Action, next.Role, next.Previous, next.Reason = ActionWithdraw, role, next.Roles[role], reason
-		next.withdraw(role)
+		next.Withdraw(role)
+		next.Reason = reason
 		return true, nil
 	})
 	return promotion, err
+}
+
+// Withdraw makes p the record of a challenger's losing its role.
+func (p *Promotion) Withdraw(role string) {
+	p.Action, p.Role, p.Version, p.Previous = ActionWithdraw, role, "", p.Roles[role]
+	p.withdraw(role)
 }
 
 func (p *Promotion) withdraw(role string) {
@@ -150,14 +156,21 @@ func (r *Registry) Rollback(ctx context.Context, at time.Time, reason, expected 
 		} else if err != nil {
 			return false, err
 		}
-		next.Action, next.Role, next.Version, next.Previous, next.Reason = ActionRollback, Champion, before, champion, reason
-		next.rollback(before)
+		next.RollBack(before)
+		next.Reason = reason
 		return true, nil
 	})
 	return promotion, err
 }
 
-// rollback makes version the champion, and the champion before nothing.
+// RollBack makes p the record of version's being the champion again.
+func (p *Promotion) RollBack(version string) {
+	p.Action, p.Role, p.Version, p.Previous = ActionRollback, Champion, version, p.Roles[Champion]
+	p.rollback(version)
+}
+
+// rollback makes version the champion, and the champion before nothing: it would be
+// compared anew, and given another chance to win by it.
 func (p *Promotion) rollback(version string) {
 	champion := p.Roles[Champion]
 	p.crown(version)

@@ -80,16 +80,20 @@ func (c *comparer) record(ctx context.Context, follower *registry.Follower, f fo
 	if log == nil {
 		log = follower.Registry
 	}
-	change, what := withdraw, tellSettled
+	what := tellSettled
 	if f.outcome == string(experiment.Better) {
-		change, what = rollBack, tellRolledBack
+		what = tellRolledBack
 	}
 	promotion, ok, err := log.Update(ctx, c.now(), func(next *registry.Promotion) (bool, error) {
 		if next.Roles[registry.Champion] != f.champion || next.Roles[registry.Previous] != f.challenger {
 			return false, nil // it is history
 		}
+		if what == tellRolledBack {
+			next.RollBack(f.challenger)
+		} else {
+			next.Withdraw(registry.Previous)
+		}
 		next.Reason = describe(f.result)
-		change(next)
 		return true, nil
 	})
 	if err != nil {
@@ -116,27 +120,6 @@ func (c *comparer) record(ctx context.Context, follower *registry.Follower, f fo
 	msg.MetaSetMut("als_compare", what)
 	msg.MetaSetMut("role", announcement.Role)
 	return setJSON(msg, announcement)
-}
-
-// rollBack makes the champion before the champion again. What was the champion
-// gets no role: it would be compared anew, and given another chance to win by it.
-func rollBack(next *registry.Promotion) {
-	back := next.Roles[registry.Previous]
-	next.Action, next.Role, next.Version, next.Previous = registry.ActionRollback, registry.Champion, back, next.Roles[registry.Champion]
-	for role, version := range next.Roles {
-		if version == back {
-			delete(next.Roles, role)
-			delete(next.Shares, role)
-		}
-	}
-	next.Roles[registry.Champion] = back
-}
-
-// withdraw ends the probation.
-func withdraw(next *registry.Promotion) {
-	next.Action, next.Role, next.Version, next.Previous = registry.ActionWithdraw, registry.Previous, "", next.Roles[registry.Previous]
-	delete(next.Roles, registry.Previous)
-	delete(next.Shares, registry.Previous)
 }
 
 // did reports whether a promotion is what a finding leads to.

@@ -46,12 +46,10 @@ func trainSpec() *service.ConfigSpec {
 		Categories("Recommending").
 		Summary("Trains a model version when it is asked to or there are enough new ratings, and promotes it if the gate lets it pass.").
 		Description(`
-Every message is a trigger. `+"`{\"trigger\": \"interval\"}`"+`, and what is no JSON object, asks to look whether the rating store has at least min_new_ratings more than at the last training. Any other name, such as schedule, http, kafka or skill, asks for a training at once if anything is new, and `+"`\"force\": true`"+` also if nothing is; the manifest keeps the name. Then all ratings are read, a part is held out, the model is trained on the rest and evaluated on the part held out, published in the registry as a version with its manifest, and promoted if the gate lets it pass.
-
-Which pairs are held out depends on a hash of user and movie alone, so that no version has been trained on what versions are compared on.
+Every message is a trigger. `+"`{\"trigger\": \"interval\"}`"+`, and what is no JSON object, asks to look whether the rating store has at least min_new_ratings more than at the last training. Any other name, such as schedule, http, kafka or skill, asks for a training at once if anything is new, and `+"`\"force\": true`"+` also if nothing is; the manifest keeps the name. Then all ratings are read. The version is trained on all of them; what is measured is a twin, made in the same way without a part of the pairs, which a hash of user and movie chooses. The gate compares with the champion, and the version is published in the registry with the verdict in its manifest, and promoted if it passes.
 
 The metadata field als_train says what happened: idle (the message is the trigger as it came), promoted or shadow (the message is the announcement of the new champion, or of a challenger in shadow about which the gate could not decide; the metadata field role is its key for the topic models) or kept (the message is the manifest of a version that got no role).
-The first trigger after a start announces the champion that there is, since the announcement may have been lost when the process ended.
+The first triggers after a start announce who has each role, since the announcement may have been lost when the process ended.
 While the store or the registry is away it waits and tries again.
 
 Of all processes with the same registry one trains at a time, under a lease in the registry. Another waits for it, takes over when the holder has given no sign of life for 15 s, and trains only if there is still something new.
