@@ -61,25 +61,7 @@ Metrics: als_train_running is 1 while a model is trained; als_train_iteration of
 			service.NewStringField(trainFieldStore).Description("The label of the rating store resource.").Default("rating_store"),
 			service.NewURLField(trainFieldRegistry).Description("The registry of versions: file:///path, file://relative/path, or s3://bucket/folder?region=REGION with credentials as AWS's tools take them."),
 			service.NewStringEnumField(trainFieldAlgorithm, als.Algorithms()...).Description("als_vb: explicit ratings with biases, by variational Bayes. als_bayes: the same by Gibbs sampling. als: the same by alternating least squares, without a measure of how sure it is. als_implicit: what users choose. als_spark: what Spark's ALS computes.").Default(als.Default),
-			service.NewObjectField(trainFieldParameters,
-				service.NewIntField(trainFieldRank).Description("Number of factors. Default: the algorithm's own.").Optional(),
-				service.NewFloatField(trainFieldLambda).Description("Regularization λ of λ·n^ν. Default: the algorithm's own.").Optional(),
-				service.NewFloatField(trainFieldNu).Description("Regularization ν of λ·n^ν, n being the row's number of ratings. Default: the algorithm's own.").Optional(),
-				service.NewIntField(trainFieldIterations).Description("Sweeps over both sides. Default: the algorithm's own.").Optional(),
-				service.NewIntField(trainFieldBurnIn).Description("Of the iterations of als_bayes, the first that are forgotten. Default: the algorithm's own.").Optional(),
-				service.NewIntField(trainFieldSeed).Description("Of the starting factors.").Default(int(als.DefaultParameters(als.Default).Seed)),
-				service.NewIntField(trainFieldThreads).Description("Threads; 0 is one for each CPU. The result does not depend on it.").Default(0),
-				service.NewObjectField(trainFieldPreference,
-					service.NewIntField(trainFieldRank).Description("Number of factors, 0 to train no such head.").Default(als.DefaultPreference().Rank),
-					service.NewFloatField(trainFieldAlpha).Description("What speaks for a choice with r stars gives it the confidence 1 + α·r.").Default(als.DefaultPreference().Alpha),
-					service.NewFloatField(trainFieldLambda).Description("Regularization, the same for every row.").Default(als.DefaultPreference().Lambda),
-					service.NewIntField(trainFieldIterations).Description("Sweeps over both sides.").Default(als.DefaultPreference().Iterations),
-					service.NewFloatField(trainFieldBeta).Description("Share of the predicted rating in the ranking score. Default: chosen at each training, on a part of the training ratings.").Optional(),
-					service.NewFloatField(trainFieldTagWeight).Description("How much a movie's being tagged by a user speaks for it, in stars; a rating counts as its stars.").Default(als.DefaultPreference().TagWeight),
-					service.NewFloatField(trainFieldViewWeight).Description("How much each view speaks for a movie, in stars.").Default(als.DefaultPreference().ViewWeight),
-					service.NewFloatField(trainFieldHalfLife).Description("Days after which an event counts half, against the newest event; 0 for never.").Default(als.DefaultPreference().HalfLife),
-				).Description("Of the head that ranks, implicit ALS (Hu, Koren & Volinsky 2008).").Advanced(),
-			).Description("Of the algorithm.").Advanced(),
+			parametersField(),
 			service.NewObjectField(trainFieldEarlyStop,
 				service.NewFloatField(trainFieldShare).Description("Share of the training ratings to measure on, 0 to take all iterations.").Default(0.0).
 					LintRule(`root = if this < 0 || this >= 1 { ["field share must lie between 0 and 1, 1 excluded"] }`),
@@ -127,6 +109,28 @@ cache_resources:
     sqlite_ratings:
       path: ./recsys-data/ratings.db
 `)
+}
+
+func parametersField() *service.ConfigField {
+	return service.NewObjectField(trainFieldParameters,
+		service.NewIntField(trainFieldRank).Description("Number of factors. Default: the algorithm's own.").Optional(),
+		service.NewFloatField(trainFieldLambda).Description("Regularization λ of λ·n^ν. Default: the algorithm's own.").Optional(),
+		service.NewFloatField(trainFieldNu).Description("Regularization ν of λ·n^ν, n being the row's number of ratings. Default: the algorithm's own.").Optional(),
+		service.NewIntField(trainFieldIterations).Description("Sweeps over both sides. Default: the algorithm's own.").Optional(),
+		service.NewIntField(trainFieldBurnIn).Description("Of the iterations of als_bayes, the first that are forgotten. Default: the algorithm's own.").Optional(),
+		service.NewIntField(trainFieldSeed).Description("Of the starting factors.").Default(int(als.DefaultParameters(als.Default).Seed)),
+		service.NewIntField(trainFieldThreads).Description("Threads; 0 is one for each CPU. The result does not depend on it.").Default(0),
+		service.NewObjectField(trainFieldPreference,
+			service.NewIntField(trainFieldRank).Description("Number of factors, 0 to train no such head.").Default(als.DefaultPreference().Rank),
+			service.NewFloatField(trainFieldAlpha).Description("What speaks for a choice with r stars gives it the confidence 1 + α·r.").Default(als.DefaultPreference().Alpha),
+			service.NewFloatField(trainFieldLambda).Description("Regularization, the same for every row.").Default(als.DefaultPreference().Lambda),
+			service.NewIntField(trainFieldIterations).Description("Sweeps over both sides.").Default(als.DefaultPreference().Iterations),
+			service.NewFloatField(trainFieldBeta).Description("Share of the predicted rating in the ranking score. Default: chosen at each training, on a part of the training ratings.").Optional(),
+			service.NewFloatField(trainFieldTagWeight).Description("How much a movie's being tagged by a user speaks for it, in stars; a rating counts as its stars.").Default(als.DefaultPreference().TagWeight),
+			service.NewFloatField(trainFieldViewWeight).Description("How much each view speaks for a movie, in stars.").Default(als.DefaultPreference().ViewWeight),
+			service.NewFloatField(trainFieldHalfLife).Description("Days after which an event counts half, against the newest event; 0 for never.").Default(als.DefaultPreference().HalfLife),
+		).Description("Of the head that ranks, implicit ALS (Hu, Koren & Volinsky 2008).").Advanced(),
+	).Description("Of the algorithm.").Advanced()
 }
 
 func init() {

@@ -75,22 +75,7 @@ Without keys everybody who reaches the address may do everything.`).
 			service.NewStringField(fieldCatalog).
 				Description("The label of a movie_catalog resource. The same as for the model.").
 				Default(""),
-			service.NewObjectListField(fieldAuth,
-				service.NewStringField(fieldName).
-					Description("What the client is called, in errors and for the rate limit."),
-				service.NewStringField(fieldKey).
-					Description("The key, best from an environment variable. An empty one is no key.").
-					Default("").Secret(),
-				service.NewStringField(fieldKeyFile).
-					Description("A file that holds the key, in place of key.").
-					Default(""),
-				service.NewStringListField(fieldScopes).
-					Description("What the key may do: read, write (feedback) and admin, which includes both.").
-					Default([]any{"read"}),
-			).
-				Description("Keys, given by clients as `X-API-Key: …` or `Authorization: Bearer …`. Health, the page and the document need none.").
-				Default([]any{}).
-				Example([]any{map[string]any{"name": "shop", "key": "${SHOP_KEY:}", "scopes": []any{"read", "write"}}}),
+			authField(),
 			service.NewObjectField(fieldCORS,
 				service.NewStringListField(fieldOrigins).
 					Description("Origins whose pages may use the interface, such as https://example.com, or * for all that send no key.").
@@ -139,6 +124,25 @@ cache_resources:
     movie_catalog:
       source: ./recsys-data/ml-latest-small.zip
 `)
+}
+
+func authField() *service.ConfigField {
+	return service.NewObjectListField(fieldAuth,
+		service.NewStringField(fieldName).
+			Description("What the client is called, in errors and for the rate limit."),
+		service.NewStringField(fieldKey).
+			Description("The key, best from an environment variable. An empty one is no key.").
+			Default("").Secret(),
+		service.NewStringField(fieldKeyFile).
+			Description("A file that holds the key, in place of key.").
+			Default(""),
+		service.NewStringListField(fieldScopes).
+			Description("What the key may do: read, write (feedback) and admin, which includes both.").
+			Default([]any{"read"}),
+	).
+		Description("Keys, given by clients as `X-API-Key: …` or `Authorization: Bearer …`. Health, the page and the document need none.").
+		Default([]any{}).
+		Example([]any{map[string]any{"name": "shop", "key": "${SHOP_KEY:}", "scopes": []any{"read", "write"}}})
 }
 
 func limitFields() *service.ConfigField {
