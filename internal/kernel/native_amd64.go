@@ -13,8 +13,9 @@ func native() []implementation {
 	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasBMI2 {
 		wide := vectors("avx512", gather512, gatherScaled512, gramPanel512, combination512, sums512, products512, 16, lessPanel512, diagonal512, across512, backward512)
 		wide.targets, wide.weights, wide.dot = wideTargets, wideWeights, wideDot
+		wide.bounds = bounds(bounds256)
 		if cpu.X86.HasAVX512VNNI {
-			wide.bounds = bounds
+			wide.bounds = bounds(bounds512)
 		}
 		if cpu.X86.HasAVX512BF16 {
 			half := wide
@@ -26,7 +27,9 @@ func native() []implementation {
 		all = append(all, wide)
 	}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
-		all = append(all, vectors("avx2", gather256, gatherScaled256, gramPanel256, combination256, sums256, products256, 4, lessPanel256, diagonal256, across256, backward256))
+		narrow := vectors("avx2", gather256, gatherScaled256, gramPanel256, combination256, sums256, products256, 4, lessPanel256, diagonal256, across256, backward256)
+		narrow.bounds = bounds(bounds256)
+		all = append(all, narrow)
 	}
 	return all
 }
@@ -103,8 +106,12 @@ func vectors(
 // bytes is the size of n floats.
 func bytes(n int) uintptr { return uintptr(4 * n) }
 
-func bounds(masks []uint16, data []uint8, stride int, query *Query) {
-	bounds512(&masks[0], &data[0], &query.bytes[0], uintptr(stride/8), uintptr(len(masks)), query.offset, &query.terms)
+func bounds(
+	reaching func(masks *uint16, data *uint8, query *int8, groups, blocks uintptr, offset int32, terms *[3]float32),
+) func([]uint16, []uint8, int, *Query) {
+	return func(masks []uint16, data []uint8, stride int, query *Query) {
+		reaching(&masks[0], &data[0], &query.bytes[0], uintptr(stride/8), uintptr(len(masks)), query.offset, &query.terms)
+	}
 }
 
 func halve(to []uint16, from []float32) { halve512(&to[0], &from[0], bytes(len(from))) }

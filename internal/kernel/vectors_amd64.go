@@ -114,6 +114,11 @@ func backward256(block *float32, b *float32, width uintptr, columns uintptr)
 //go:noescape
 func bounds512(masks *uint16, data *uint8, query *int8, groups uintptr, blocks uintptr, offset int32, terms *[3]float32)
 
+// bounds256 is bounds512 for AVX2. groups are even.
+//
+//go:noescape
+func bounds256(masks *uint16, data *uint8, query *int8, groups uintptr, blocks uintptr, offset int32, terms *[3]float32)
+
 // halve512 rounds floats, columns bytes of them, to bfloat16.
 //
 //go:noescape

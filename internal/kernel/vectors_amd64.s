@@ -5412,6 +5412,178 @@ groups:
 	VZEROUPPER
 	RET
 
+// func bounds256(masks *uint16, data *uint8, query *int8, groups uintptr, blocks uintptr, offset int32, terms *[3]float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·bounds256(SB), $0-56
+	MOVQ         masks+0(FP), AX
+	MOVQ         data+8(FP), CX
+	MOVQ         query+16(FP), DX
+	MOVQ         groups+24(FP), BX
+	MOVQ         blocks+32(FP), SI
+	MOVQ         terms+48(FP), DI
+	MOVL         $0x0f0f0f0f, R8
+	VMOVD        R8, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x00010001, R8
+	VMOVD        R8, X1
+	VPBROADCASTD X1, Y1
+	MOVQ         BX, R8
+	SHLQ         $0x06, R8
+	ADDQ         $0x00000080, R8
+
+next256:
+	VBROADCASTSS offset+40(FP), Y2
+	VBROADCASTSS offset+40(FP), Y3
+	VBROADCASTSS offset+40(FP), Y4
+	VBROADCASTSS offset+40(FP), Y5
+	MOVQ         CX, R9
+	XORQ         R10, R10
+
+groups256:
+	VPBROADCASTD (DX)(R10*8), Y6
+	VPBROADCASTD 4(DX)(R10*8), Y7
+	VMOVDQU      (R9), Y9
+	VPAND        Y9, Y0, Y8
+	VPSRLD       $0x04, Y9, Y9
+	VPAND        Y9, Y0, Y9
+	VPMADDUBSW   Y6, Y8, Y8
+	VPMADDUBSW   Y7, Y9, Y9
+	VPADDW       Y8, Y9, Y9
+	PREFETCHT0   1024(R9)
+	VMOVDQU      32(R9), Y10
+	VPAND        Y10, Y0, Y8
+	VPSRLD       $0x04, Y10, Y10
+	VPAND        Y10, Y0, Y10
+	VPMADDUBSW   Y6, Y8, Y8
+	VPMADDUBSW   Y7, Y10, Y10
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      (R9)(R8*1), Y11
+	VPAND        Y11, Y0, Y8
+	VPSRLD       $0x04, Y11, Y11
+	VPAND        Y11, Y0, Y11
+	VPMADDUBSW   Y6, Y8, Y8
+	VPMADDUBSW   Y7, Y11, Y11
+	VPADDW       Y8, Y11, Y11
+	PREFETCHT0   1024(R9)(R8*1)
+	VMOVDQU      32(R9)(R8*1), Y12
+	VPAND        Y12, Y0, Y8
+	VPSRLD       $0x04, Y12, Y12
+	VPAND        Y12, Y0, Y12
+	VPMADDUBSW   Y6, Y8, Y8
+	VPMADDUBSW   Y7, Y12, Y12
+	VPADDW       Y8, Y12, Y12
+	VPBROADCASTD 8(DX)(R10*8), Y6
+	VPBROADCASTD 12(DX)(R10*8), Y7
+	VMOVDQU      64(R9), Y13
+	VPAND        Y13, Y0, Y8
+	VPSRLD       $0x04, Y13, Y13
+	VPAND        Y13, Y0, Y13
+	VPMADDUBSW   Y6, Y8, Y8
+	VPMADDUBSW   Y7, Y13, Y13
+	VPADDW       Y8, Y13, Y13
+	VPADDW       Y13, Y9, Y9
+	PREFETCHT0   1088(R9)
+	VMOVDQU      96(R9), Y13
+	VPAND        Y13, Y0, Y8
+	VPSRLD       $0x04, Y13, Y13
+	VPAND        Y13, Y0, Y13
+	VPMADDUBSW   Y6, Y8, Y8
+	VPMADDUBSW   Y7, Y13, Y13
+	VPADDW       Y8, Y13, Y13
+	VPADDW       Y13, Y10, Y10
+	VMOVDQU      64(R9)(R8*1), Y13
+	VPAND        Y13, Y0, Y8
+	VPSRLD       $0x04, Y13, Y13
+	VPAND        Y13, Y0, Y13
+	VPMADDUBSW   Y6, Y8, Y8
+	VPMADDUBSW   Y7, Y13, Y13
+	VPADDW       Y8, Y13, Y13
+	VPADDW       Y13, Y11, Y11
+	PREFETCHT0   1088(R9)(R8*1)
+	VMOVDQU      96(R9)(R8*1), Y13
+	VPAND        Y13, Y0, Y8
+	VPSRLD       $0x04, Y13, Y13
+	VPAND        Y13, Y0, Y13
+	VPMADDUBSW   Y6, Y8, Y8
+	VPMADDUBSW   Y7, Y13, Y13
+	VPADDW       Y8, Y13, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     Y1, Y9, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     Y1, Y10, Y10
+	VPADDD       Y10, Y3, Y3
+	VPMADDWD     Y1, Y11, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y1, Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	ADDQ         $0x80, R9
+	ADDQ         $0x02, R10
+	CMPQ         R10, BX
+	JL           groups256
+	MOVL         $0xffff0000, R10
+	VMOVD        R10, X6
+	VPBROADCASTD X6, Y6
+	VMOVDQU      (R9), Y8
+	VPSLLD       $0x10, Y8, Y7
+	VPAND        Y6, Y8, Y8
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y7, Y2, Y2
+	VBROADCASTSS (DI), Y7
+	VFMADD213PS  64(R9), Y7, Y2
+	VBROADCASTSS 4(DI), Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS 8(DI), Y7
+	VCMPPS       $0x0d, Y7, Y2, Y2
+	VMOVMSKPS    Y2, R10
+	VMOVDQU      32(R9), Y7
+	VPSLLD       $0x10, Y7, Y2
+	VPAND        Y6, Y7, Y7
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VBROADCASTSS (DI), Y2
+	VFMADD213PS  96(R9), Y2, Y3
+	VBROADCASTSS 4(DI), Y2
+	VFMADD231PS  Y7, Y2, Y3
+	VBROADCASTSS 8(DI), Y2
+	VCMPPS       $0x0d, Y2, Y3, Y3
+	VMOVMSKPS    Y3, R11
+	SHLL         $0x08, R11
+	ORL          R10, R11
+	MOVW         R11, (AX)
+	VMOVDQU      (R9)(R8*1), Y3
+	VPSLLD       $0x10, Y3, Y2
+	VPAND        Y6, Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VBROADCASTSS (DI), Y2
+	VFMADD213PS  64(R9)(R8*1), Y2, Y4
+	VBROADCASTSS 4(DI), Y2
+	VFMADD231PS  Y3, Y2, Y4
+	VBROADCASTSS 8(DI), Y2
+	VCMPPS       $0x0d, Y2, Y4, Y4
+	VMOVMSKPS    Y4, R10
+	VMOVDQU      32(R9)(R8*1), Y3
+	VPSLLD       $0x10, Y3, Y2
+	VPAND        Y6, Y3, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y2, Y5, Y5
+	VBROADCASTSS (DI), Y2
+	VFMADD213PS  96(R9)(R8*1), Y2, Y5
+	VBROADCASTSS 4(DI), Y2
+	VFMADD231PS  Y3, Y2, Y5
+	VBROADCASTSS 8(DI), Y2
+	VCMPPS       $0x0d, Y2, Y5, Y5
+	VMOVMSKPS    Y5, R9
+	SHLL         $0x08, R9
+	ORL          R10, R9
+	MOVW         R9, 2(AX)
+	LEAQ         (CX)(R8*2), CX
+	ADDQ         $0x04, AX
+	SUBQ         $0x02, SI
+	JNZ          next256
+	VZEROUPPER
+	RET
+
 // func halve512(to *uint16, from *float32, columns uintptr)
 // Requires: AVX, AVX512F
 TEXT ·halve512(SB), $0-24

@@ -96,3 +96,115 @@ func bounds512() {
 }
 
 const boundsAhead = 32 * line
+
+// bounds256 is bounds512 for two blocks at a time, each in two vectors. Products of
+// a nibble and a byte are added in 16 bits, of which four are at most 15240, before
+// they are in 32.
+func bounds256() {
+	function("bounds256", "func(masks *uint16, data *uint8, query *int8, groups, blocks uintptr, offset int32, terms *[3]float32)",
+		"is bounds512 for AVX2. groups are even.")
+	a := arguments("masks", "data", "query", "groups", "blocks")
+	masks, data, query, groups, blocks := a[0], a[1], a[2], a[3], a[4]
+	offset, err := Param("offset").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	terms := Load(Param("terms"), GP64())
+	nibble, ones := constant256(0x0f0f0f0f), constant256(0x00010001)
+	size := GP64()
+	MOVQ(groups, size)
+	SHLQ(Imm(6), size)
+	ADDQ(U32(2*line), size)
+	Label("next256")
+	sums := make([]reg.VecVirtual, 4)
+	for k := range sums {
+		sums[k] = YMM()
+		VBROADCASTSS(offset.Addr, sums[k])
+	}
+	from, group := GP64(), GP64()
+	MOVQ(data, from)
+	XORQ(group, group)
+	halves := []Mem{
+		{Base: from}, {Base: from, Disp: line / 2},
+		{Base: from, Index: size, Scale: 1}, {Base: from, Index: size, Scale: 1, Disp: line / 2},
+	}
+	Label("groups256")
+	words := make([]reg.VecVirtual, len(sums))
+	for g := range 2 {
+		first, second := YMM(), YMM()
+		VPBROADCASTD(Mem{Base: query, Index: group, Scale: 8, Disp: 8 * g}, first)
+		VPBROADCASTD(Mem{Base: query, Index: group, Scale: 8, Disp: 8*g + 4}, second)
+		for k, m := range halves {
+			low, high := YMM(), YMM()
+			m.Disp += g * line
+			VMOVDQU(m, high)
+			VPAND(high, nibble, low)
+			VPSRLD(Imm(4), high, high)
+			VPAND(high, nibble, high)
+			VPMADDUBSW(first, low, low)
+			VPMADDUBSW(second, high, high)
+			VPADDW(low, high, high)
+			if g == 0 {
+				words[k] = high
+			} else {
+				VPADDW(high, words[k], words[k])
+			}
+			if k%2 == 0 {
+				m.Disp += boundsAhead / 2
+				PREFETCHT0(m)
+			}
+		}
+	}
+	for k, word := range words {
+		VPMADDWD(ones, word, word)
+		VPADDD(word, sums[k], sums[k])
+	}
+	ADDQ(Imm(2*line), from)
+	ADDQ(Imm(2), group)
+	CMPQ(group, groups)
+	JL(LabelRef("groups256"))
+	reached256(sums, halves, masks, terms)
+	LEAQ(Mem{Base: data, Index: size, Scale: 2}, data)
+	ADDQ(Imm(4), masks)
+	SUBQ(Imm(2), blocks)
+	JNZ(LabelRef("next256"))
+	end()
+}
+
+// reached256 turns the sums of two blocks into masks; halves are behind the nibbles.
+func reached256(sums []reg.VecVirtual, halves []Mem, masks, terms reg.Register) {
+	upper := constant256(0xffff0000)
+	var bits [2]reg.GPVirtual
+	for k, sum := range sums {
+		m := halves[k]
+		scale, errors, term := YMM(), YMM(), YMM()
+		VMOVDQU(m, errors)
+		VPSLLD(Imm(16), errors, scale)
+		VPAND(upper, errors, errors)
+		VCVTDQ2PS(sum, sum)
+		VMULPS(scale, sum, sum)
+		m.Disp += line
+		VBROADCASTSS(Mem{Base: terms}, term)
+		VFMADD213PS(m, term, sum)
+		VBROADCASTSS(Mem{Base: terms, Disp: 4}, term)
+		VFMADD231PS(errors, term, sum)
+		VBROADCASTSS(Mem{Base: terms, Disp: 8}, term)
+		VCMPPS(Imm(13), term, sum, sum) // sum ≥ threshold
+		bits[k%2] = GP32()
+		VMOVMSKPS(sum, bits[k%2])
+		if k%2 == 1 {
+			SHLL(Imm(8), bits[1])
+			ORL(bits[0], bits[1])
+			MOVW(bits[1].As16(), Mem{Base: masks, Disp: k - 1})
+		}
+	}
+}
+
+// constant256 is 32 bits in all lanes.
+func constant256(value uint32) reg.VecVirtual {
+	bits, narrow, wide := GP32(), XMM(), YMM()
+	MOVL(U32(value), bits)
+	VMOVD(bits, narrow)
+	VPBROADCASTD(narrow, wide)
+	return wide
+}

@@ -51,6 +51,7 @@ func main() {
 	backward512()
 	backward256()
 	bounds512()
+	bounds256()
 	halve512()
 	pairs512()
 	gramPairs512()
