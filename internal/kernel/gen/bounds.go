@@ -125,8 +125,10 @@ func bounds256() {
 	MOVQ(data, from)
 	XORQ(group, group)
 	halves := []Mem{
-		{Base: from}, {Base: from, Disp: line / 2},
-		{Base: from, Index: size, Scale: 1}, {Base: from, Index: size, Scale: 1, Disp: line / 2},
+		{Base: from},
+		{Base: from, Disp: line / 2},
+		{Base: from, Index: size, Scale: 1},
+		{Base: from, Index: size, Scale: 1, Disp: line / 2},
 	}
 	Label("groups256")
 	words := make([]reg.VecVirtual, len(sums))
