@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"hash/fnv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -48,37 +49,46 @@ func (c *Call) short(reply []byte) ([]byte, error) {
 	if !items.IsArray() {
 		return nil, fmt.Errorf("the reply to %s has no items", c.Route.Kind)
 	}
-	dst := append(make([]byte, 0, len(reply)/2), '[')
+	dst := append(make([]byte, 0, 512), '[')
 	begin := len(dst)
 	items.ForEach(func(_, item gjson.Result) bool {
-		var id, score string
-		item.ForEach(func(key, value gjson.Result) bool {
-			switch key.Str {
-			case "movie_id", "user_id":
-				id = value.String()
-			case "score":
-				score = value.Raw
-			}
-			return id == "" || score == ""
-		})
 		if len(dst) > begin {
 			dst = append(dst, ',')
 		}
 		if c.shape == ids {
-			dst = message.AppendString(dst, id)
+			dst = appendItemID(dst, item)
 			return true
 		}
 		dst = append(dst, `{"Id":`...)
-		dst = message.AppendString(dst, id)
+		dst = appendItemID(dst, item)
 		dst = append(dst, `,"Score":`...)
-		if score == "" {
-			score = "0"
+		if score := item.Get("score").Raw; score != "" {
+			dst = append(dst, score...)
+		} else {
+			dst = append(dst, '0')
 		}
-		dst = append(dst, score...)
 		dst = append(dst, '}')
 		return true
 	})
 	return append(dst, ']'), nil
+}
+
+// appendItemID appends the id of a movie or user as a string. It is the first field,
+// unless a processor of a user's own has changed that.
+func appendItemID(dst []byte, item gjson.Result) []byte {
+	const movie = `{"movie_id":`
+	if digits, ok := strings.CutPrefix(item.Raw, movie); ok {
+		if end := strings.IndexFunc(digits, func(c rune) bool { return c < '0' || c > '9' }); end > 0 {
+			dst = append(dst, '"')
+			dst = append(dst, digits[:end]...)
+			return append(dst, '"')
+		}
+	}
+	id := item.Get("movie_id")
+	if !id.Exists() {
+		id = item.Get("user_id")
+	}
+	return message.AppendString(dst, id.String())
 }
 
 // Tag returns the ETag of an answer, or "" where the same request may have

@@ -96,6 +96,8 @@ type answering struct {
 	movies    *catalog.Catalog                           // nil without one
 	now       int64                                      // Unix milliseconds
 	texts     []byte                                     // of the movies of one reply; room, used again for each
+
+	answered, cold int64 // replies; metrics are told once a batch, as that costs more than to count
 }
 
 // ProcessBatch answers the requests of its kind with one line-up.
@@ -110,7 +112,7 @@ func (a *answerer) ProcessBatch(ctx context.Context, batch service.MessageBatch)
 			msg.SetError(message.Rejectf(a.component, "%v", err))
 			continue
 		}
-		if message.KindOf(data) != a.kind {
+		if kindOf(msg, data) != a.kind {
 			continue
 		}
 		if b == nil { // batches without such requests wait for nothing
@@ -126,7 +128,22 @@ func (a *answerer) ProcessBatch(ctx context.Context, batch service.MessageBatch)
 		msg.SetBytes(reply)
 		msg.MetaSetMut(metaKind, a.kind)
 	}
+	if b != nil {
+		a.answered.Incr(b.answered)
+		a.cold.Incr(b.cold)
+	}
 	return []service.MessageBatch{batch}, nil
+}
+
+// kindOf is what a processor before has found out, or what the data say: replies of
+// other kinds are long.
+func kindOf(msg *service.Message, data []byte) string {
+	if known, ok := msg.MetaGetMut(metaKind); ok {
+		if kind, ok := known.(string); ok {
+			return kind
+		}
+	}
+	return message.KindOf(data)
 }
 
 func (a *answerer) open(ctx context.Context) (*answering, error) {
@@ -176,9 +193,9 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 	if err := a.answer(b, &request, &reply); err != nil {
 		return nil, err
 	}
-	a.answered.Incr(1)
+	b.answered++
 	if reply.ColdUser || reply.ColdMovie {
-		a.cold.Incr(1)
+		b.cold++
 	}
 	return reply.AppendJSON(make([]byte, 0, 256+160*len(reply.Items))), nil
 }

@@ -89,7 +89,7 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, c *call) {
 		header.Set("Cache-Control", "private, no-cache") // asks whether the tag is still right
 		if strings.Contains(r.Header.Get("If-None-Match"), tag) {
 			header.Set("Vary", "Accept-Encoding, X-API-Version")
-			s.in.answered.Incr(1, string(c.Route.Kind), "304")
+			s.in.answered.count(c.Route.Kind, http.StatusNotModified)
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
@@ -99,7 +99,7 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, c *call) {
 		s.refuse(w, c.Route.Kind, c.ID, api.Problemf(http.StatusInternalServerError, "%v", err))
 		return
 	}
-	s.in.answered.Incr(1, string(c.Route.Kind), "200")
+	s.in.answered.count(c.Route.Kind, http.StatusOK)
 	s.write(w, r, "application/json", body)
 }
 

@@ -266,6 +266,6 @@ func (s *server) tell(w http.ResponseWriter, _ *http.Request, otherwise int) {
 
 // refuse answers with a problem.
 func (s *server) refuse(w http.ResponseWriter, kind api.Kind, id string, p *api.Problem) {
-	s.in.answered.Incr(1, string(kind), strconv.Itoa(p.Status))
+	s.in.answered.count(kind, p.Status)
 	p.Write(w, id)
 }

@@ -40,7 +40,7 @@ type input struct {
 	conf          *config
 	mgr           *service.Resources
 	log           *service.Logger
-	answered      *service.MetricCounter
+	answered      *tally
 	origin        *origin.Origin // nil if the page is not shared
 	reads, writes chan *call
 	modelKey      any // of the resources' values
@@ -57,7 +57,7 @@ type input struct {
 
 func newInput(c *config, mgr *service.Resources) (*input, error) {
 	in := &input{
-		conf: c, mgr: mgr, log: mgr.Logger(), answered: mgr.Metrics().NewCounter("recommend_http_answers", "kind", "status"),
+		conf: c, mgr: mgr, log: mgr.Logger(), answered: &tally{metric: mgr.Metrics().NewCounter("recommend_http_answers", "kind", "status")},
 		reads: make(chan *call, c.requests), writes: make(chan *call, c.writes), draining: make(chan struct{}),
 	}
 	in.drain = sync.OnceFunc(func() { close(in.draining) })

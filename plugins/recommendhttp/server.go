@@ -36,6 +36,8 @@ type server struct {
 
 	closing context.Context // ends when the server closes
 	end     context.CancelFunc
+	stopped context.Context // ends when it has answered what it had to
+	stop    context.CancelFunc
 }
 
 func startServer(in *input) (*server, error) {
@@ -49,6 +51,7 @@ func startServer(in *input) (*server, error) {
 		slots: make(chan struct{}, c.requests), writes: make(chan struct{}, c.writes), prefix: rand.Text()[:10] + "-",
 	}
 	s.closing, s.end = context.WithCancel(context.Background())
+	s.stopped, s.stop = context.WithCancel(context.Background())
 	if c.rate > 0 {
 		s.limiter = api.NewLimiter(c.rate, c.burst)
 	}
@@ -75,6 +78,7 @@ func startServer(in *input) (*server, error) {
 	if c.certificate != nil {
 		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*c.certificate}, MinVersion: tls.VersionTLS12}
 	}
+	s.tasks.Go(func() { in.answered.run(s.stopped) })
 	s.tasks.Go(func() {
 		if c.certificate != nil {
 			_ = s.http.ServeTLS(listener, "", "")
@@ -94,6 +98,7 @@ func (s *server) close(ctx context.Context) error {
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
 	}
+	s.stop()
 	s.tasks.Wait()
 	return err
 }

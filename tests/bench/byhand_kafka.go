@@ -22,11 +22,12 @@ func handWritten() []*cli.Command {
 	common := []cli.Flag{
 		&cli.StringFlag{Name: "brokers"}, &cli.StringFlag{Name: "topic"}, &cli.StringFlag{Name: "out"}, &cli.StringFlag{Name: "group"},
 		&cli.StringFlag{Name: "registry"}, &cli.StringFlag{Name: "data"}, &cli.StringFlag{Name: "servers"},
-		&cli.StringFlag{Name: "variant"}, &cli.IntFlag{Name: "workers"},
+		&cli.StringFlag{Name: "listen"}, &cli.StringFlag{Name: "bodies"}, &cli.StringFlag{Name: "variant"}, &cli.IntFlag{Name: "workers"},
 	}
 	var commands []*cli.Command
 	for name, action := range map[string]cli.ActionFunc{
 		"raw": rawLoop, "by-hand": predictByHand, "cassandra-by-hand": cassandraByHand, "elasticsearch-by-hand": elasticsearchByHand,
+		"bare-http": bareHTTP,
 	} {
 		commands = append(commands, &cli.Command{Name: name, Hidden: true, Flags: common, Action: action})
 	}
