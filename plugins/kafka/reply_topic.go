@@ -14,7 +14,7 @@ const headerReplyTopic = "reply_topic"
 
 func replyTopicsField() *service.ConfigField {
 	return service.NewStringListField(fieldReplyTopics).
-		Description("Topics that who asks may choose for the reply. A message that began as a Kafka record with the header `reply_topic` is written to the topic that this header names, if it is one of these or the field `topic`, and rejected otherwise. If the list is empty the header is ignored. The topics have to exist, or be created by the broker: one that is missing is waited for.").
+		Description("Topics that who asks may choose for the reply. A message that began as a Kafka record with the header `reply_topic` is written to the topic that this header names, if it is one of these or the field `topic`, and rejected otherwise. An element may name several, with commas between. If the list is empty the header is ignored. The topics have to exist, or be created by the broker: one that is missing is waited for.").
 		Default([]any{}).
 		Example([]any{"mobile_predictions", "web_predictions"}).Advanced()
 }
@@ -22,16 +22,21 @@ func replyTopicsField() *service.ConfigField {
 // parseReplyTopics returns the topics that replies may go to, the output's own one
 // among them, or nothing.
 func parseReplyTopics(conf *service.ParsedConfig, own *service.InterpolatedString) ([]string, error) {
-	topics, err := conf.FieldStringList(fieldReplyTopics)
-	if err != nil || len(topics) == 0 {
+	elements, err := conf.FieldStringList(fieldReplyTopics)
+	if err != nil {
 		return nil, err
 	}
-	for _, topic := range topics {
+	var topics []string
+	for _, topic := range strings.Split(strings.Join(elements, ","), ",") {
+		if topic = strings.TrimSpace(topic); topic == "" {
+			continue
+		}
 		if reason := invalidTopic(topic); reason != "" {
 			return nil, fmt.Errorf("field %s: %s", fieldReplyTopics, reason)
 		}
+		topics = append(topics, topic)
 	}
-	if topic, static := own.Static(); static {
+	if topic, static := own.Static(); static && len(topics) > 0 {
 		topics = append(topics, topic)
 	}
 	return topics, nil
