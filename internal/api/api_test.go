@@ -69,6 +69,7 @@ func TestRequestsBecomeTheMessagesOfKafka(t *testing.T) {
 		},
 		{"GET /api/popular?n=2", "", `{"request_id":"r1","kind":"recommend","liked":[],"n":2}`},
 		{"GET /api/item/318/neighbors?n=2", "", `{"request_id":"r1","kind":"similar","movie_id":318,"of":"movies","n":2}`},
+		{"GET /api/item/318/audience?n=2", "", `{"request_id":"r1","kind":"audience","movie_id":318,"n":2}`},
 		{"GET /api/user/1/neighbors", "", `{"request_id":"r1","kind":"similar","user_id":1,"of":"users","n":10}`},
 		{"GET /api/because/1/318?n=3", "", `{"request_id":"r1","kind":"explain","user_id":1,"movie_id":318,"n":3}`},
 		{

@@ -238,6 +238,14 @@ func (d *decoder) pair(paged bool) *Problem {
 	return d.add(dst)
 }
 
+func (d *decoder) audience() *Problem {
+	id, err := d.id("movie")
+	if err != nil {
+		return err
+	}
+	return d.list(appendNumber(d.begin(), "movie_id", id))
+}
+
 func (d *decoder) similar() *Problem {
 	name := "movie"
 	if d.route.of == "users" {

@@ -13,6 +13,7 @@ const (
 	Recommend Kind = "recommend"
 	Similar   Kind = "similar"
 	Explain   Kind = "explain"
+	Audience  Kind = "audience"
 	Feedback  Kind = "feedback"
 )
 
@@ -162,6 +163,10 @@ var routes = []*Route{
 	{
 		Method: http.MethodGet, Path: "/api/item/{movie}/neighbors", Kind: Similar, Scope: Read, Summary: "Movies that are like a movie",
 		Params: params([]Param{movie}, page, filters, []Param{format}), Reply: "Scores", of: "movies", shape: scores, decode: (*decoder).similar, tagged: true,
+	},
+	{
+		Method: http.MethodGet, Path: "/api/item/{movie}/audience", Kind: Audience, Scope: Read, Summary: "Users who would like a movie most",
+		Params: params([]Param{movie}, page, []Param{format}), Reply: "Scores", shape: scores, decode: (*decoder).audience,
 	},
 	{
 		Method: http.MethodGet, Path: "/api/user/{user}/neighbors", Kind: Similar, Scope: Read, Summary: "Users who are like a user",

@@ -11,11 +11,12 @@ const (
 	KindRecommend = "recommend" // movies for a user
 	KindSimilar   = "similar"   // movies like a movie, users like a user
 	KindExplain   = "explain"   // which of the user's ratings speak for a movie
+	KindAudience  = "audience"  // users for a movie
 )
 
 // otherKinds are those that predictions leave to others.
 func isOtherKind(kind string) bool {
-	return kind == KindRecommend || kind == KindSimilar || kind == KindExplain
+	return kind == KindRecommend || kind == KindSimilar || kind == KindExplain || kind == KindAudience
 }
 
 // Bounds of a RecommendRequest.
@@ -36,6 +37,7 @@ const defaultItems = 10
 //	{"kind": "recommend", "user_id": 514, "n": 10, "filters": {"genres": ["Drama"]}}
 //	{"kind": "similar", "movie_id": 318}
 //	{"kind": "explain", "user_id": 514, "movie_id": 318}
+//	{"kind": "audience", "movie_id": 318}
 //
 // Fields that its kind has no use for are ignored.
 type RecommendRequest struct {
@@ -160,7 +162,7 @@ func DecodeRecommendRequest(component string, data []byte) (RecommendRequest, er
 func (f *recommendFields) request() (RecommendRequest, error) {
 	r := RecommendRequest{Kind: f.kind.Str, Extra: f.extra, N: defaultItems, Popularity: -1}
 	if !isOtherKind(r.Kind) {
-		return r, fieldErrorf("kind", "%s is not one of recommend, similar, explain", excerpt(f.kind.Raw))
+		return r, fieldErrorf("kind", "%s is not one of recommend, similar, explain, audience", excerpt(f.kind.Raw))
 	}
 	var reads reading
 	reads.text("request_id", f.id, &r.ID)
@@ -183,6 +185,9 @@ func (f *recommendFields) request() (RecommendRequest, error) {
 	if reads.err != nil {
 		return r, reads.err
 	}
+	if r.Kind == KindAudience { // it is of no user
+		r.User, r.HasUser = 0, false
+	}
 	if r.OfUsers = of == "users"; !r.OfUsers && of != "movies" {
 		return r, fieldErrorf("of", `%s is neither "movies" nor "users"`, excerpt(f.of.Raw))
 	}
@@ -196,7 +201,9 @@ func (r *RecommendRequest) checkNames() error {
 		return fieldErrorf("user_id", "is missing; users who are similar are so to a user")
 	case r.Kind == KindSimilar && !r.OfUsers && !r.HasMovie:
 		return fieldErrorf("movie_id", `is missing; movies that are similar are so to a movie, and "of": "users" asks for users`)
-	case r.Kind == KindSimilar:
+	case r.Kind == KindAudience && !r.HasMovie:
+		return fieldErrorf("movie_id", "is missing; give the movie whose audience is asked for")
+	case r.Kind == KindSimilar || r.Kind == KindAudience:
 		return nil
 	case r.Kind == KindExplain && !r.HasMovie:
 		return fieldErrorf("movie_id", "is missing; give the movie that is to be explained")

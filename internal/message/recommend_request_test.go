@@ -49,7 +49,7 @@ func TestBadRecommendRequestsSayWhatIsWrong(t *testing.T) {
 	many := strings.TrimSuffix(strings.Repeat("1,", MaxIDs+1), ",")
 	for in, want := range map[string]string{
 		`{"kind":"recommend"`:                                                          `malformed JSON: {"kind":"recommend"`,
-		`{"user_id":1}`:                                                                `field "kind":  is not one of recommend, similar, explain`,
+		`{"user_id":1}`:                                                                `field "kind":  is not one of recommend, similar, explain, audience`,
 		`{"kind":"recommend"}`:                                                         `field "user_id": is missing; for an anonymous user give liked, a list of movies, which may be empty`,
 		`{"kind":"explain","user_id":1}`:                                               `field "movie_id": is missing; give the movie that is to be explained`,
 		`{"kind":"explain","movie_id":1}`:                                              `field "user_id": is missing; for an anonymous user`,

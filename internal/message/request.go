@@ -96,7 +96,7 @@ func DecodeRequest(component string, scale Scale, data []byte) (Request, error) 
 func (f *requestFields) request(scale Scale) (Request, error) {
 	request := Request{Extra: f.extra}
 	if f.kind.Exists() && f.kind.Str != "predict" {
-		return request, fieldErrorf("kind", "%s is unknown; give predict, recommend, similar or explain, or leave it out for predict", excerpt(f.kind.Raw))
+		return request, fieldErrorf("kind", "%s is unknown; give predict, recommend, similar, explain or audience, or leave it out for predict", excerpt(f.kind.Raw))
 	}
 	if f.eventType.Exists() && EventType(f.eventType.Str) != Rate {
 		return request, fieldErrorf("event_type",

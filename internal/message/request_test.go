@@ -37,7 +37,7 @@ func TestRequestsAreRead(t *testing.T) {
 func TestWhatIsNoRequestIsRejected(t *testing.T) {
 	tests := map[string]struct{ in, reason string }{
 		"a tag event":      {`{"event_type":"tag","user_id":1,"movie_id":2,"value":"funny"}`, `field "event_type": "tag" is no request`},
-		"an unknown kind":  {`{"kind":"dance","movie_id":2}`, `field "kind": "dance" is unknown; give predict, recommend, similar or explain, or leave it out for predict`},
+		"an unknown kind":  {`{"kind":"dance","movie_id":2}`, `field "kind": "dance" is unknown; give predict, recommend, similar, explain or audience, or leave it out for predict`},
 		"no movie":         {`{"user_id":1}`, `field "movie_id": is missing`},
 		"a bad rating":     {`{"user_id":1,"movie_id":2,"value":9}`, "rating 9 is outside"},
 		"a bad time":       {`{"user_id":1,"movie_id":2,"timestamp":{}}`, "is not a time"},

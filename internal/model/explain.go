@@ -53,7 +53,7 @@ func (r Recommender) Explain(q *Query) Explanation {
 	m := a.m
 	i := m.row(m.movies, q.Movie)
 	e := Explanation{
-		Head: m.head(), Basis: a.taste.basis, Prediction: m.scale.Clamp(m.factors.Mean + a.taste.bias),
+		Head: m.head(), Basis: a.taste.basis, Prediction: a.predict(q, q.Movie),
 		ColdUser: a.taste.basis == ByPopularity && !q.Anonymous, ColdMovie: i < 0 || m.factors.MovieCounts[i] == 0,
 	}
 	if e.Head == RatingHead {
@@ -64,7 +64,6 @@ func (r Recommender) Explain(q *Query) Explanation {
 		e.Rest = e.Score - e.Base
 		return e
 	}
-	e.Prediction = m.stars(&a.taste, i)
 	e.Score, e.Base = float64(m.score(&a.taste, i)), m.base(&a.taste, i)
 	e.Rest = e.Score - e.Base
 	if part := a.parts(); part != nil {

@@ -260,7 +260,7 @@ func TestSimilarIsTheReference(t *testing.T) {
 				x = ref.x
 			}
 			checkSimilar(t, of.SimilarUsers(q), q, f.Users, people, rank, x, func(k int) bool { return f.Users[k] != q.Exclude[0] })
-			of.Users.Forget(q.User)
+			delete(of.Users.shard(q.User).users, q.User)
 		}
 		for _, cold := range []Similar{
 			of.Similar(&Query{Movie: 4, N: 3}), of.Similar(&Query{Movie: 1 << 40, N: 3}), of.SimilarUsers(&Query{User: 999_999, N: 3}),

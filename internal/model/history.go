@@ -15,30 +15,14 @@ import (
 // maxFolded is how many ratings of a user, the newest, are folded in.
 const maxFolded = 2000
 
-// AppendHistory appends what is remembered of a user's ratings, one a movie and
-// in ascending order of movies.
-func (u *Users) AppendHistory(history []ratings.Rating, user int64) []ratings.Rating {
-	shard := u.shard(user)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	state := shard.users[user]
-	if state == nil {
-		return history
-	}
-	history = slices.Grow(history, len(state.movies))
-	for at, movie := range state.movies {
-		history = append(history, ratings.Rating{User: user, Movie: movie, Value: state.rated[at].value, Time: state.rated[at].time})
-	}
-	return history
-}
-
 // refreshAge is how old what is remembered of a user may be for Refresh, in
 // milliseconds.
 const refreshAge = 10_000
 
 // Refresh learns a user's ratings from where they are stored, unless it did so a
-// moment before; now is in Unix milliseconds. Ratings that were taken back meanwhile
-// stay until the next start. An error is read's; what is remembered stays.
+// moment before; now is in Unix milliseconds. What was taken back or erased does not
+// come back by a read that began before; that a rating is not there any more is no
+// news, as what took it back is. An error is read's; what is remembered stays.
 func (u *Users) Refresh(user, now int64, read func() ([]ratings.Rating, error)) error {
 	shard := u.shard(user)
 	shard.mu.Lock()
@@ -243,11 +227,11 @@ func sortedIDs(ids []int64) []int64 {
 	return slices.Compact(sorted)
 }
 
-// user returns the taste of a user with a history. What training found is taken
-// if the history is that of training; otherwise the history is folded in.
-func (f *folders) user(v *Version, user int64, history []ratings.Rating) taste {
+// user returns the taste of the user in row u, -1 for an unknown one, with a
+// history. What training found is taken if the history is that of training;
+// otherwise the history is folded in.
+func (f *folders) user(v *Version, u int, history []ratings.Rating) taste {
 	m := v.Model
-	u := m.row(m.users, user)
 	if u >= 0 && (len(history) == 0 || v.knows(u, history)) {
 		return m.trained(u)
 	}
@@ -306,19 +290,25 @@ func (f *folders) foldPreference() []float32 {
 	return f.p
 }
 
-// AllUsers returns the users, ascending, whom the version was trained on or of whom
-// ratings are remembered.
+// AllUsers returns the users, ascending, whom the version was trained on and who were
+// not erased since, or of whom ratings are remembered.
 func (r Recommender) AllUsers() []int64 {
 	all := slices.Clone(r.Version.Model.factors.Users)
-	if r.Users != nil {
-		for k := range r.Users.shards {
-			shard := &r.Users.shards[k]
-			shard.mu.Lock()
-			for user := range shard.users {
+	if r.Users == nil {
+		return sortedIDs(all)
+	}
+	if erased := sortedIDs(r.Users.appendErased(nil)); len(erased) > 0 {
+		all = slices.DeleteFunc(all, func(user int64) bool { return contains(erased, user) })
+	}
+	for k := range r.Users.shards {
+		shard := &r.Users.shards[k]
+		shard.mu.Lock()
+		for user, state := range shard.users {
+			if len(state.movies) > 0 {
 				all = append(all, user)
 			}
-			shard.mu.Unlock()
 		}
+		shard.mu.Unlock()
 	}
 	return sortedIDs(all)
 }

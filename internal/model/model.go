@@ -27,7 +27,8 @@ func (s Scale) Clamp(rating float32) float32 { return min(max(rating, s.Min), s.
 // use.
 type Model struct {
 	factors *als.Factors
-	ranker  func() *ranker // made when a list is first asked for
+	ranker  func() *ranker  // made when a list is first asked for
+	folding func() *folding // made when a user is first folded in
 	// answering is made when a query first comes.
 	answering func() *answering
 	mostRated int32 // ratings of the movie that has most
@@ -54,6 +55,7 @@ func New(factors *als.Factors, scale Scale) (*Model, error) {
 		factors: factors,
 		prior:   prior,
 		ranker:  sync.OnceValue(func() *ranker { return newRanker(factors) }),
+		folding: sync.OnceValue(func() *folding { return newFolding(factors) }),
 		scale:   scale,
 		users:   make(map[int64]int32, len(factors.Users)),
 		movies:  make(map[int64]int32, len(factors.Movies)),

@@ -239,21 +239,21 @@ func FuzzDecodeNeverPanics(f *testing.F) {
 func TestOnlineBiasesEqualTheirClosedForm(t *testing.T) {
 	m := mustNew(t, small()) // λ·n^0 = 1
 	users := NewUsers()
-	users.Learn(ratings.Rating{User: 2, Movie: 20, Value: 4.5, Time: 1}) // a cold user; residual 4.5 − 2.5 = 2
-	if got := users.Predict(m, 2, 11); got.Value != 4 || !got.ColdUser {
+	users.Learn(ratings.Rating{User: 1, Movie: 20, Value: 4.5, Time: 1}) // residual 4.5 − 2.5 = 2
+	if got := users.Predict(m, 1, 11); got.Value != 4 || got.ColdUser {
 		t.Errorf("after one rating: %+v, want 3 + 2/(1+1)", got)
 	}
-	users.Learn(ratings.Rating{User: 2, Movie: 10, Value: 3.75, Time: 2}) // residual 0.5
-	if got, want := users.Predict(m, 2, 11).Value, float32(3+2.5/3); math.Abs(float64(got-want)) > 1e-6 {
+	users.Learn(ratings.Rating{User: 1, Movie: 10, Value: 4.25, Time: 2}) // residual 4.25 − 3.75 = 0.5
+	if got, want := users.Predict(m, 1, 11).Value, float32(3+2.5/3); math.Abs(float64(got-want)) > 1e-6 {
 		t.Errorf("after two ratings: %v, want %v", got, want)
 	}
 	// The pair's own rating has no part in its prediction.
-	if got, want := users.Predict(m, 2, 20).Value, float32(2.5+0.5/2); math.Abs(float64(got-want)) > 1e-6 {
+	if got, want := users.Predict(m, 1, 20).Value, float32(2.5+0.5/2); math.Abs(float64(got-want)) > 1e-6 {
 		t.Errorf("a rated pair: %v, want %v", got, want)
 	}
-	users.Forget(2)
-	if got := users.Predict(m, 2, 11).Value; got != 3 {
-		t.Errorf("after forgetting: %v, want 3", got)
+	users.Forget(ratings.Forgotten{User: 1, Time: 2})
+	if got := users.Predict(m, 1, 11); got.Value != 3 || !got.ColdUser {
+		t.Errorf("after forgetting: %+v, want 3 of a cold user", got)
 	}
 }
 

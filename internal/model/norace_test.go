@@ -1,5 +1,6 @@
 //go:build !race
 
-package model_test
+package model
 
-const underRace = false
+// UnderRace is for tests in both packages.
+const UnderRace = false

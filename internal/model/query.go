@@ -79,7 +79,7 @@ func newAnswering(m *Model, r *ranker) *answering {
 		a.row[at], a.popularity[at] = int32(i), m.popularity(i)
 		a.norms[at] = float32(math.Sqrt(float64(kernel.Dot(y, y))))
 	}
-	rating := als.NewFolder(f)
+	rating := m.folding().base
 	var preference *als.PreferenceFolder
 	if f.Preference != nil {
 		preference, _ = als.NewPreferenceFolder(context.Background(), f.Preference, 0) // fails only if ctx ends
@@ -203,7 +203,7 @@ func (a *answer) who(q *Query) {
 		history = a.Users.AppendHistory(history, q.User)
 	}
 	a.folders.history = history
-	a.taste = a.folders.user(a.Version, q.User, history)
+	a.taste = a.folders.user(a.Version, a.known(q.User), history)
 	a.seen = a.folders.seen[:0]
 	for _, r := range history {
 		a.seen = append(a.seen, r.Movie)

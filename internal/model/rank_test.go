@@ -115,7 +115,7 @@ func TestAppendTopN(t *testing.T) {
 	if got[0] != first || !slices.Equal(got[1:], m.TopN(5, 10, nil)) {
 		t.Errorf("got %v, want %v and then %v", got, first, m.TopN(5, 10, nil))
 	}
-	if n := testing.AllocsPerRun(20, func() { m.AppendTopN(list, 5, 10, nil) }); n > 0.5 && !underRace { // whose pools forget
+	if n := testing.AllocsPerRun(20, func() { m.AppendTopN(list, 5, 10, nil) }); n > 0.5 && !model.UnderRace { // whose pools forget
 		t.Errorf("%v allocations, want none", n)
 	}
 }

@@ -59,7 +59,7 @@ func (r Recommender) Recommend(q *Query) Recommended {
 		answer.Head = ""
 	}
 	for k, scored := range list {
-		scored.Prediction = a.m.stars(&a.taste, a.m.row(a.m.movies, scored.Movie))
+		scored.Prediction = a.predict(q, scored.Movie)
 		answer.Items[k].Scored = scored
 	}
 	if q.Reasons {

@@ -86,7 +86,11 @@ func (r Recommender) SimilarUsers(q *Query) Similar {
 		answer.Cold = true
 		return answer
 	}
-	excluded := sortedIDs(append([]int64{q.User}, q.Exclude...))
+	others := append([]int64{q.User}, q.Exclude...)
+	if r.Users != nil {
+		others = r.Users.appendErased(others)
+	}
+	excluded := sortedIDs(others)
 	best := topList{n: q.Offset + q.N, exclude: func(user int64) bool { return contains(excluded, user) }}
 	for u, user := range a.m.factors.Users {
 		other := users[u*rank:][:rank]

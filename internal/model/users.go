@@ -10,19 +10,22 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
-// Users keeps the biases of users current between trainings. It remembers every
-// user's ratings, which belong to no model version, and solves the bias with
-// the factors held fixed, for whichever model asks:
+// Users keeps what is known of users current between trainings. It remembers every
+// user's ratings, which belong to no model version, and solves what a prediction
+// needs for whichever model asks. Of a user whom the model knows that is the bias,
+// with the factors held fixed:
 //
 //	b_u = Σ (r − μ − b_i − x_u·y_i) / (n + λ·n^ν)
 //
 // which is the user's own optimum of the training objective in b_u (Zhou et al.
 // 2008, with biases as Koren et al. 2009); of a Bayesian model it is the mode of
-// b_u. A user whom the model does not know
-// has x_u = 0, so that a first rating already moves the second prediction.
+// b_u. The sums of a few models are kept for every user, so that a champion and its
+// challengers all predict in a time that does not grow with the user's history. A
+// user whom the model does not know is folded in, see fold.
 //
-// The sums of a few models are kept for every user, so that a champion and its
-// challengers all predict in a time that does not grow with the user's history.
+// What is remembered is a set that converges: ratings, ratings that were taken back
+// and erasures lead to the same whatever the order in which they come, and however
+// often. See docs/decisions/019-folded-in-users.md.
 //
 // It is safe for concurrent use.
 type Users struct {
@@ -31,18 +34,30 @@ type Users struct {
 }
 
 type userShard struct {
-	mu    sync.Mutex
-	users map[int64]*userState
-	_     [48]byte // keeps shards on cache lines of their own
+	mu     sync.Mutex
+	users  map[int64]*userState
+	erased map[int64]struct{} // those of users who were; nil without any
+	_      [40]byte           // keeps shards on cache lines of their own
 }
 
 type userState struct {
-	movies []int64    // rated ones, ascending; apart, because they are searched
-	rated  []rated    // what each got
-	newest modelSum   // of the model that asked last
-	others *modelSums // of those that asked before; nil while there is one model
+	movies []int64   // rated ones, ascending; apart, because they are searched
+	rated  []rated   // what each got
+	newest modelSum  // of the model that asked last
+	rare   *rare     // what few users have; nil for nothing
+	folded []float32 // factors of the model foldedBy, which does not know the user [rank]
 
-	refreshed int64 // when Refresh read the ratings, Unix milliseconds
+	foldedBy  uint32  // 0 for none
+	bias      float32 // with the factors in folded
+	refreshed int64   // when the ratings were read or followed, Unix milliseconds
+}
+
+// rare is what only some users have. Its zero value says nothing.
+type rare struct {
+	sums   modelSums   // of models that asked before, while there are several
+	back   []takenBack // movies whose ratings were taken back, ascending
+	erased bool
+	until  int64 // what is not newer was erased, Unix milliseconds
 }
 
 // modelSum is the sum of a user's residuals under the model with a number, which
@@ -90,51 +105,26 @@ func NewUsers() *Users {
 	return u
 }
 
+// shard has the user. Learning is in remember.go, folding in fold.go.
 func (u *Users) shard(user int64) *userShard {
 	return &u.shards[uint64(user)*0x9e3779b97f4a7c15>>58]
 }
 
-// Learn takes in one rating. The newest rating of a movie wins, on equal time
-// the greater; learning one twice changes nothing.
-func (u *Users) Learn(r ratings.Rating) {
-	shard := u.shard(r.User)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	state := shard.state(r.User)
-	at, known := slices.BinarySearch(state.movies, r.Movie)
-	if state.learn(r, at, known) {
-		state.newest, state.others = modelSum{}, nil
+// row is the row in which m has the user, or -1: where it does not know the user or
+// must not, because the user was erased. Nobody can tell for sure that a version was
+// trained after an erasure, so somebody erased is folded in for all versions.
+func (s *userState) row(m *Model, user int64) int {
+	if s.isErased() {
+		return -1
 	}
+	return m.row(m.users, user)
 }
 
-func (s *userShard) state(user int64) *userState {
-	state := s.users[user]
-	if state == nil {
-		state = &userState{}
-		s.users[user] = state
-	}
-	return state
-}
-
-// learn takes in a rating whose movie is, or belongs, at the given place, and
-// says whether that changed anything.
-func (s *userState) learn(r ratings.Rating, at int, known bool) bool {
-	if !known {
-		s.movies = slices.Insert(s.movies, at, r.Movie)
-		s.rated = slices.Insert(s.rated, at, rated{r.Time, r.Value})
-		return true
-	}
-	old := &s.rated[at]
-	if r.Time < old.time || r.Time == old.time && r.Value <= old.value {
-		return false
-	}
-	old.time, old.value = r.Time, r.Value
-	return true
-}
+func (s *userState) isErased() bool { return s.rare != nil && s.rare.erased }
 
 // Predict predicts as m.Predict does, with the user's current bias in place of
-// the trained one. The pair's own rating, if there is one, has no part in the
-// bias: a prediction that is made again after its rating was learned is the
+// the trained one, or with the factors of a user who is folded in. The pair's own
+// rating, if there is one, has no part in them: a prediction that is made again after its rating was learned is the
 // same, and live accuracy is never measured on what was learned.
 func (u *Users) Predict(m *Model, user, movie int64) Prediction {
 	shard := u.shard(user)
@@ -144,7 +134,7 @@ func (u *Users) Predict(m *Model, user, movie int64) Prediction {
 	if state == nil {
 		return m.Predict(user, movie)
 	}
-	row, i := m.row(m.users, user), m.row(m.movies, movie)
+	row, i := state.row(m, user), m.row(m.movies, movie)
 	at, known := slices.BinarySearch(state.movies, movie)
 	return state.predict(m, row, i, m.fixed(row, i), at, known)
 }
@@ -161,7 +151,7 @@ func (u *Users) PredictAndLearn(m *Model, r ratings.Rating) Prediction {
 		shard.state(r.User).learn(r, 0, false)
 		return predicted
 	}
-	row, i := m.row(m.users, r.User), m.row(m.movies, r.Movie)
+	row, i := state.row(m, r.User), m.row(m.movies, r.Movie)
 	fixed := m.fixed(row, i)
 	at, known := slices.BinarySearch(state.movies, r.Movie)
 	predicted := state.predict(m, row, i, fixed, at, known)
@@ -169,9 +159,10 @@ func (u *Users) PredictAndLearn(m *Model, r ratings.Rating) Prediction {
 	if known {
 		before = residualOf(state.rated[at].value, fixed)
 	}
-	if state.learn(r, at, known) {
-		state.newest.sum += residualOf(r.Value, fixed) - before
-		state.others = nil // of what other models think of the rating nothing is known here
+	sum := state.newest
+	if state.learn(r, at, known) && row >= 0 { // of what other models think of the rating nothing is known here
+		sum.sum += residualOf(r.Value, fixed) - before
+		state.newest = sum
 	}
 	return predicted
 }
@@ -202,10 +193,10 @@ func (u *Users) PredictEach(versions []*Version, r ratings.Rating, learn bool, p
 	n := 0
 	for k, v := range versions {
 		m := v.Model
-		row, i := m.row(m.users, r.User), m.row(m.movies, r.Movie)
+		row, i := state.row(m, r.User), m.row(m.movies, r.Movie)
 		fixed := m.fixed(row, i)
 		predicted[k] = state.predict(m, row, i, fixed, at, known)
-		if n < len(kept) {
+		if row >= 0 && n < len(kept) {
 			kept[n] = modelSum{m.number, state.newest.sum + residualOf(r.Value, fixed)}
 			if known {
 				kept[n].sum -= residualOf(before, fixed)
@@ -221,19 +212,18 @@ func (u *Users) PredictEach(versions []*Version, r ratings.Rating, learn bool, p
 // keep replaces all sums.
 func (s *userState) keep(sums [keptSums]modelSum) {
 	s.newest = sums[0]
-	if sums[1].model == 0 {
-		s.others = nil
+	if sums[1].model == 0 && s.rare == nil {
 		return
 	}
-	if s.others == nil {
-		s.others = &modelSums{}
-	}
-	copy(s.others[:], sums[1:])
+	copy(s.rarely().sums[:], sums[1:])
 }
 
 // predict predicts the pair of rows row and i, whose fixed part is given and
 // whose place in the history is at. The sum of m is then the newest.
 func (s *userState) predict(m *Model, row, i int, fixed float64, at int, known bool) Prediction {
+	if row < 0 {
+		return Prediction{Value: s.foldedStars(m, i, at, known), ColdUser: true, ColdMovie: !isRated(m.factors.MovieCounts, i)}
+	}
 	if s.newest.model != m.number {
 		s.take(m, row)
 	}
@@ -256,18 +246,16 @@ func (s *userState) take(m *Model, row int) {
 		s.newest = modelSum{m.number, s.sum(m, row)}
 		return
 	}
-	if s.others == nil {
-		s.others = &modelSums{}
-	}
-	from := slices.IndexFunc(s.others[:], func(o modelSum) bool { return o.model == m.number })
+	others := &s.rarely().sums
+	from := slices.IndexFunc(others[:], func(o modelSum) bool { return o.model == m.number })
 	var taken modelSum
 	if from >= 0 {
-		taken = s.others[from]
+		taken = others[from]
 	} else {
-		from, taken = len(s.others)-1, modelSum{m.number, s.sum(m, row)}
+		from, taken = len(others)-1, modelSum{m.number, s.sum(m, row)}
 	}
-	copy(s.others[1:from+1], s.others[:from])
-	s.others[0], s.newest = s.newest, taken
+	copy(others[1:from+1], others[:from])
+	others[0], s.newest = s.newest, taken
 }
 
 // sum returns the sum of all residuals under m, which has the user in row.
@@ -299,12 +287,4 @@ func (m *Model) solve(row int, sum float64, n int) float64 {
 		pull -= float64(kernel.Dot(m.userFactors(row), precision))
 	}
 	return pull / (noise*float64(n) + float64(precision[f.Rank]))
-}
-
-// Forget drops all that is remembered of a user.
-func (u *Users) Forget(user int64) {
-	shard := u.shard(user)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	delete(shard.users, user)
 }

@@ -25,6 +25,10 @@ type Store interface {
 	// History returns one user's current ratings in the order of movie ids.
 	History(ctx context.Context, user int64) ([]Rating, error)
 
+	// Forgotten returns who was forgotten, each user once with the newest time, in no
+	// particular order: a model that was trained before may know them still.
+	Forgotten(ctx context.Context) ([]Forgotten, error)
+
 	// Revision is a number that grows by at least one for every rating
 	// written (new, newer or taken back), and when a user with ratings is
 	// forgotten. A store may also count rewrites, of what is there already or

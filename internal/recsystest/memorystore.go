@@ -176,6 +176,17 @@ func (s *MemoryStore) History(ctx context.Context, user int64) ([]ratings.Rating
 	return s.ratings(func(at pair) bool { return at.user == user }), nil
 }
 
+// Forgotten implements ratings.Store.
+func (s *MemoryStore) Forgotten(ctx context.Context) ([]ratings.Forgotten, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []ratings.Forgotten
+	for user, time := range s.forgotten {
+		all = append(all, ratings.Forgotten{User: user, Time: time})
+	}
+	return all, ctx.Err()
+}
+
 // Revision implements ratings.Store.
 func (s *MemoryStore) Revision(ctx context.Context) (int64, error) {
 	s.mu.Lock()

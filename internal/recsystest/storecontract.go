@@ -42,6 +42,7 @@ func StoreContract(t *testing.T, open func(t *testing.T) ratings.Store, options 
 	t.Run("revision counts ratings written, not calls", func(t *testing.T) { checkRevision(t, open(t), choices) })
 	t.Run("writers at the same time lose nothing", func(t *testing.T) { checkConcurrency(t, open(t)) })
 	t.Run("history is one user's ratings by movie id", func(t *testing.T) { checkHistory(t, open(t)) })
+	t.Run("who was forgotten is known", func(t *testing.T) { checkForgotten(t, open(t)) })
 	t.Run("scan gives more than one batch's worth, each once", func(t *testing.T) { checkScan(t, open(t), choices) })
 	t.Run("scan stops at the error of its function", func(t *testing.T) { checkScanError(t, open(t)) })
 	t.Run("tags and views are choices", func(t *testing.T) { checkChoices(t, open(t)) })
@@ -311,6 +312,27 @@ func checkHistory(t *testing.T, store ratings.Store) {
 	}
 }
 
+func checkForgotten(t *testing.T, store ratings.Store) {
+	expectForgotten := func(want ...ratings.Forgotten) {
+		t.Helper()
+		got, err := store.Forgotten(t.Context())
+		if err != nil {
+			t.Fatalf("Forgotten: %v", err)
+		}
+		slices.SortFunc(got, func(a, b ratings.Forgotten) int { return cmp.Compare(a.User, b.User) })
+		if !slices.Equal(got, want) {
+			t.Fatalf("%+v are forgotten, want %+v", got, want)
+		}
+	}
+	expectForgotten()
+	apply(t, store, merge([]ratings.Changes{rate(1, 2, 4, 1000), rate(2, 2, 4, 1000), forget(1, 2000), forget(-3, 5)}))
+	apply(t, store, forget(1, 1500))
+	apply(t, store, rate(1, 2, 4, 3000)) // a new start does not change what was
+	expectForgotten(ratings.Forgotten{User: -3, Time: 5}, ratings.Forgotten{User: 1, Time: 2000})
+	apply(t, store, forget(1, 4000))
+	expectForgotten(ratings.Forgotten{User: -3, Time: 5}, ratings.Forgotten{User: 1, Time: 4000})
+}
+
 func checkScan(t *testing.T, store ratings.Store, choices storeChoices) {
 	all := Ratings(60, 100, 0.9, 1)
 	for part := range slices.Chunk(all, 1000) {
@@ -406,6 +428,9 @@ func checkEnded(t *testing.T, store ratings.Store) {
 	}
 	if err := store.ScanChoices(ended, func([]ratings.Choice) error { return nil }); err == nil {
 		t.Error("ScanChoices under an ended context returned nil")
+	}
+	if _, err := store.Forgotten(ended); err == nil {
+		t.Error("Forgotten under an ended context returned nil")
 	}
 	if _, err := store.History(ended, 1); err == nil {
 		t.Error("History under an ended context returned nil")

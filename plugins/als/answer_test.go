@@ -50,7 +50,7 @@ func newAnswering(t *testing.T, kind string, live *model.Live, yaml string) *ans
 	c := map[string]struct {
 		spec   *service.ConfigSpec
 		answer func(*answering, *message.RecommendRequest, *message.Recommendation) error
-	}{"recommend": {recommendSpec(), recommend}, "similar": {similarSpec(), similar}, "explain": {explainSpec(), explain}}[kind]
+	}{"recommend": {recommendSpec(), recommend}, "similar": {similarSpec(), similar}, "explain": {explainSpec(), explain}, "audience": {audienceSpec(), audienceOf(&model.Crowds{})}}[kind]
 	conf, err := c.spec.ParseYAML(yaml, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -305,5 +305,5 @@ func TestPredictLeavesOtherKindsToThoseWhoAnswerThem(t *testing.T) {
 	got := answers(t, newPredict(t, mgr), `{"kind":"recommend","user_id":1,"n":10}`, `{"kind":"similar"}`, `{"kind":"explain"}`, `{"kind":"dance"}`, `{"user_id":1,"movie_id":2}`)
 	expectAnswers(t, got,
 		`recommend {"kind":"recommend","user_id":1,"n":10}`, `similar {"kind":"similar"}`, `explain {"kind":"explain"}`,
-		` als_predict: field "kind": "dance" is unknown; give predict, recommend, similar or explain, or leave it out for predict`, ` {"request_id":…}`)
+		` als_predict: field "kind": "dance" is unknown; give predict, recommend, similar, explain or audience, or leave it out for predict`, ` {"request_id":…}`)
 }

@@ -160,11 +160,19 @@ func (c *modelCache) run(ctx context.Context) {
 	}
 }
 
-// learnHistories reads all users' ratings from the store.
+// learnHistories reads from the store who was forgotten, whom a model may know
+// still, and all users' ratings.
 func (c *modelCache) learnHistories(ctx context.Context) error {
 	store, err := resource[ratings.Store](c.mgr, ratings.StoreKey{Label: c.store}, c.store, "a rating store")
 	if err != nil {
 		return err
+	}
+	forgotten, err := store.Forgotten(ctx)
+	if err != nil {
+		return fmt.Errorf("reading who was forgotten from %q: %w", c.store, err)
+	}
+	for _, f := range forgotten {
+		c.follower.Live.Users.Forget(f)
 	}
 	err = store.Scan(ctx, func(batch []ratings.Rating) error {
 		for _, r := range batch {

@@ -56,7 +56,7 @@ A user whom a challenger serves gets its prediction, and role says so. Where the
 {"…": "…", "prediction": 4.31, "model_version": "20260102-150405-9f86d0", "actual": 4.5, "shadows": [{"model_version": "20260101-090000-1b4f0e", "role": "challenger:previous", "prediction": 4.02}]}
 `+"```"+`
 
-Requests of the kinds recommend, similar and explain are left as they are, with their kind as the metadata recsys_kind: als_recommend, als_similar and als_explain answer them, there or in a pipeline of their own.
+Requests of the kinds recommend, similar, explain and audience are left as they are, with their kind as the metadata recsys_kind: als_recommend, als_similar, als_explain and als_audience answer them, there or in a pipeline of their own.
 
 Requests wait while there is no model yet. A request that cannot be read is marked with an error, never dropped.`).
 		Field(modelField()).

@@ -10,12 +10,13 @@ import (
 )
 
 const (
-	selectRatings  = "SELECT user_id, movie_id, rating, timestamp FROM ratings"
-	selectTagged   = "SELECT user_id, movie_id, timestamp FROM tags"
-	selectViewed   = "SELECT user_id, movie_id, timestamp FROM views"
-	selectHistory  = selectRatings + " WHERE user_id = ?"
-	selectOffsets  = "SELECT topic, partition, next FROM event_offsets"
-	selectRevision = "SELECT value FROM counters WHERE name = 'ratings'"
+	selectRatings   = "SELECT user_id, movie_id, rating, timestamp FROM ratings"
+	selectTagged    = "SELECT user_id, movie_id, timestamp FROM tags"
+	selectViewed    = "SELECT user_id, movie_id, timestamp FROM views"
+	selectHistory   = selectRatings + " WHERE user_id = ?"
+	selectOffsets   = "SELECT topic, partition, next FROM event_offsets"
+	selectForgotten = "SELECT user_id, timestamp FROM forgotten"
+	selectRevision  = "SELECT value FROM counters WHERE name = 'ratings'"
 )
 
 // historyPatience bounds the wait for one user's ratings during an outage.
@@ -153,6 +154,26 @@ func (s *Store) History(ctx context.Context, user int64) ([]ratings.Rating, erro
 		return nil, s.fail(ctx, "reading a user's ratings of", err)
 	}
 	return history, nil
+}
+
+// Forgotten returns who was forgotten.
+func (s *Store) Forgotten(ctx context.Context) ([]ratings.Forgotten, error) {
+	var user, time longCell
+	rows := &rowsOf[ratings.Forgotten]{
+		dest: []any{&user, &time},
+		row: func() (ratings.Forgotten, bool) {
+			return ratings.Forgotten{User: user.value, Time: time.value}, !time.null
+		},
+	}
+	var all []ratings.Forgotten
+	err := s.reader(historyPatience).read(ctx, "", selectForgotten, nil, rows.decode, func() error {
+		all = append(all, rows.page...)
+		return nil
+	})
+	if err != nil {
+		return nil, s.fail(ctx, "reading who was forgotten of", err)
+	}
+	return all, nil
 }
 
 // Offsets returns up to where topics of events were taken in.

@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/broker"
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
 )
 
 const benchValue = `{"event_type":"rate","user_id":"514","movie_id":"2571","value":"4.5","timestamp":"2020-01-02 15:04:05","source":"benchmark of kafka"}`
@@ -143,6 +145,26 @@ func BenchmarkEventTypeFilter(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				c.wanted(r)
+			}
+		})
+	}
+}
+
+// BenchmarkRecord makes records of replies; who may choose the topic costs a look at
+// the headers of each request.
+func BenchmarkRecord(b *testing.B) {
+	broker := startBroker(b, broker.Topic{Name: "out"})
+	for _, topics := range []string{"[]", "[mobile, web]"} {
+		b.Run("reply_topics="+topics, func(b *testing.B) {
+			o := startOutput(b, broker.Addr(), outputYAML+"reply_topics: "+topics+"\n")
+			ctx := message.WithOrigin(b.Context(), &message.Origin{Key: []byte("514")})
+			m := service.NewMessageWithContext(ctx, []byte(benchValue))
+			b.ReportAllocs()
+			for b.Loop() {
+				var r kgo.Record
+				if rejection := o.record(ctx, m, &r); rejection != nil {
+					b.Fatal(rejection)
+				}
 			}
 		})
 	}

@@ -197,17 +197,11 @@ func (o *output) transactionOf(m *service.Message) *transaction {
 
 // record makes the record of a message.
 func (o *output) record(ctx context.Context, m *service.Message, r *kgo.Record) *message.Rejection {
-	var err error
-	if topic, static := o.conf.topic.Static(); static {
-		r.Topic = topic
-	} else {
-		if r.Topic, err = o.conf.topic.TryString(m); err != nil {
-			return message.Rejectf(component, "field %s: %v", fieldTopic, err)
-		}
-		if reason := invalidTopic(r.Topic); reason != "" {
-			return message.Rejectf(component, "field %s: %s", fieldTopic, reason)
-		}
+	var rejection *message.Rejection
+	if r.Topic, rejection = o.topic(m); rejection != nil {
+		return rejection
 	}
+	var err error
 	if flag, ok := m.MetaGet(metaTombstone); !ok || flag != "true" {
 		if r.Value, err = m.AsBytes(); err != nil {
 			return message.Rejectf(component, "encoding the message: %v", err)
@@ -225,7 +219,7 @@ func (o *output) record(ctx context.Context, m *service.Message, r *kgo.Record) 
 			r.Key = key
 		}
 	}
-	if rejection := o.placeRecord(ctx, m, r); rejection != nil {
+	if rejection = o.placeRecord(ctx, m, r); rejection != nil {
 		return rejection
 	}
 	if o.conf.headers != nil {
@@ -250,6 +244,27 @@ func (o *output) record(ctx context.Context, m *service.Message, r *kgo.Record) 
 		return message.Rejectf(component, "record of %d bytes is over the limit of %d bytes of topic %q; raise the topic's max.message.bytes and the field %s", size, limit, r.Topic, fieldMaxMessageBytes)
 	}
 	return nil
+}
+
+// topic is where the record goes: where its origin asks for the reply, or where the
+// configuration says.
+func (o *output) topic(m *service.Message) (string, *message.Rejection) {
+	if len(o.conf.replyTopics) > 0 {
+		if topic, rejection := o.replyTopic(m); topic != "" || rejection != nil {
+			return topic, rejection
+		}
+	}
+	if topic, static := o.conf.topic.Static(); static {
+		return topic, nil
+	}
+	topic, err := o.conf.topic.TryString(m)
+	if err != nil {
+		return "", message.Rejectf(component, "field %s: %v", fieldTopic, err)
+	}
+	if reason := invalidTopic(topic); reason != "" {
+		return "", message.Rejectf(component, "field %s: %s", fieldTopic, reason)
+	}
+	return topic, nil
 }
 
 // key is the record's key. For the usual one Bloblang is not asked, and if it is

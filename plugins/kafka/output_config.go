@@ -28,6 +28,7 @@ const (
 	fieldBrokerMaxWrite  = "broker_write_max_bytes"
 	fieldMaxInFlight     = "max_in_flight"
 	fieldSkipMetadata    = "skip_metadata"
+	fieldReplyTopics     = "reply_topics"
 )
 
 const (
@@ -101,6 +102,7 @@ func recordFields() []*service.ConfigField {
 		service.NewStringField(fieldSkipMetadata).
 			Description("The name of a metadata: messages that have it are not written, and count as written. A `switch` around the output would do the same, and cost all other messages a microsecond each.").
 			Default("").Advanced(),
+		replyTopicsField(),
 		service.NewInterpolatedStringField(fieldTimestampMs).
 			Description("The timestamp of each record in milliseconds since 1970; the current time by default.").
 			Example("${! @kafka_timestamp_ms }").Optional().Advanced(),
@@ -146,7 +148,8 @@ type outputConfig struct {
 	partition       *service.InterpolatedString
 	timestamp       *service.InterpolatedString
 	headers         *service.MetadataFilter
-	skip            string // metadata of messages that are not written; empty for none
+	skip            string   // metadata of messages that are not written; empty for none
+	replyTopics     []string // that a record that was read may ask for; empty: none may
 	maxMessageBytes int32
 }
 
@@ -200,7 +203,10 @@ func (c *outputConfig) parseRecord(conf *service.ParsedConfig) error {
 			return err
 		}
 	}
-	c.skip, err = conf.FieldString(fieldSkipMetadata)
+	if c.skip, err = conf.FieldString(fieldSkipMetadata); err != nil {
+		return err
+	}
+	c.replyTopics, err = parseReplyTopics(conf, c.topic)
 	return err
 }
 

@@ -286,6 +286,7 @@ func TestBadOutputConfigurationNamesTheField(t *testing.T) {
 		{"manual without partition", "seed_brokers: [a:1]\ntopic: t\npartitioner: manual", "field partition"},
 		{"partition without manual", "seed_brokers: [a:1]\ntopic: t\npartition: '1'", "field partition"},
 		{"idempotent without acks", "seed_brokers: [a:1]\ntopic: t\nacks: none", "field acks"},
+		{"bad topic for replies", "seed_brokers: [a:1]\ntopic: t\nreply_topics: [a b]", "field reply_topics"},
 		{"bad size", "seed_brokers: [a:1]\ntopic: t\nmax_message_bytes: big", "field max_message_bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -94,6 +94,21 @@ func (s *Store) History(ctx context.Context, user int64) ([]ratings.Rating, erro
 	return history, nil
 }
 
+// Forgotten returns who was forgotten.
+func (s *Store) Forgotten(ctx context.Context) ([]ratings.Forgotten, error) {
+	var all []ratings.Forgotten
+	err := scan(ctx, s, "reading who was forgotten of", "SELECT user_id, timestamp FROM forgotten",
+		func(rows *sql.Rows, f *ratings.Forgotten) error { return rows.Scan(&f.User, &f.Time) },
+		func(batch []ratings.Forgotten) error {
+			all = append(all, batch...)
+			return nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
 // Revision returns the number of ratings written or taken back so far.
 func (s *Store) Revision(ctx context.Context) (int64, error) {
 	return s.number(ctx, "SELECT value FROM meta WHERE key = 'revision'")

@@ -26,6 +26,7 @@ var topics = []broker.Topic{
 	{Name: "dead_letters", Partitions: 2},
 	{Name: "models", Partitions: 1},
 	{Name: "train", Partitions: 1},
+	{Name: "mobile", Partitions: 1}, // for replies, where a test allows it
 }
 
 // machine is what the pipelines run on in the embedded profile: a broker, and a

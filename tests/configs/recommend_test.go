@@ -3,9 +3,11 @@ package configs
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tidwall/gjson"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // TestEveryRequestHasOneReplyOrOneDeadLetter, of whatever kind, from the two
@@ -63,5 +65,47 @@ func TestEveryRequestHasOneReplyOrOneDeadLetter(t *testing.T) {
 	}
 	if len(replies) != len(requests) || len(letters) != len(bad) {
 		t.Errorf("replies to %d requests, want %d; dead letters of %d, want %d", len(replies), len(requests), len(letters), len(bad))
+	}
+}
+
+// TestARequestSaysWhereItsReplyGoes, if the pipelines allow that topic.
+func TestARequestSaysWhereItsReplyGoes(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.environment["RECSYS_REPLY_TOPICS"] = "mobile, web"
+	ask := func(request, topic string) {
+		r := &kgo.Record{Topic: "requests", Value: []byte(request)}
+		if topic != "" {
+			r.Headers = []kgo.RecordHeader{{Key: "reply_topic", Value: []byte(topic)}}
+		}
+		if err := m.client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for topic, name := range map[string]string{"": "own", "mobile": "mobile", "models": "refused"} {
+		ask(fmt.Sprintf(`{"request_id":"p-%s","user_id":1,"movie_id":296}`, name), topic)
+		ask(fmt.Sprintf(`{"request_id":"r-%s","kind":"recommend","user_id":1,"n":2}`, name), topic)
+	}
+	all := m.start("predict", "recommend")
+	m.awaitRecords("mobile", 2)
+	m.awaitRecords("dead_letters", 2)
+	m.awaitRecords("predictions", 1)
+	m.awaitRecords("recommendations", 1)
+	all.stop()
+	for topic, want := range map[string][]string{
+		"predictions": {"p-own"}, "recommendations": {"r-own"}, "mobile": {"p-mobile", "r-mobile"}, "dead_letters": {"p-refused", "r-refused"}, "models": nil,
+	} {
+		var got []string
+		for _, r := range m.records(topic) {
+			got = append(got, gjson.GetBytes(r.Value, "request_id").Str)
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("topic %s has %q, want %q", topic, got, want)
+		}
+	}
+	for _, reason := range m.deadLetters() {
+		if !strings.Contains(reason, `header reply_topic: "models" is not a topic for replies here; allowed are mobile, web, `) {
+			t.Errorf("a dead letter says %s", reason)
+		}
 	}
 }
