@@ -71,7 +71,7 @@ func (c *Crowd) findStale() (users []int64) {
 		shard.mu.Lock()
 		for user, state := range shard.users {
 			u := m.row(m.users, user)
-			if u >= 0 && c.Version.knowsState(u, state) {
+			if u >= 0 && !state.isErased() && c.Version.knowsState(u, state) {
 				continue
 			}
 			if u >= 0 {
@@ -93,7 +93,7 @@ func (v *Version) knowsState(u int, state *userState) bool {
 
 func (a *answer) folded(user int64) foldedUser {
 	a.folders.history = a.Users.AppendHistory(a.folders.history[:0], user)
-	t := a.folders.user(a.Version, user, a.folders.history)
+	t := a.folders.user(a.Version, a.known(user), a.folders.history)
 	t.factors, t.preference, t.folded = slices.Clone(t.factors), slices.Clone(t.preference), nil
 	return foldedUser{user, t}
 }
@@ -118,7 +118,7 @@ func (c *Crowd) Audience(q *Query) Audience {
 	share, popular := m.share(q), m.popularity(i)
 	offer := func(user int64, t *taste) {
 		if score := m.blend(m.score(t, i), popular, share); score >= best.least() {
-			best.offer(Scored{Movie: user, Score: score, Prediction: m.stars(t, i)})
+			best.offer(Scored{Movie: user, Score: score})
 		}
 	}
 	for u, user := range m.factors.Users {
@@ -131,9 +131,18 @@ func (c *Crowd) Audience(q *Query) Audience {
 		offer(c.folded[k].user, &c.folded[k].taste)
 	}
 	for _, scored := range page(best.best, q) {
-		answer.Items = append(answer.Items, ScoredUser{scored.Movie, scored.Score, scored.Prediction})
+		user := scored.Movie
+		answer.Items = append(answer.Items, ScoredUser{user, scored.Score, c.stars(user, q.Movie)})
 	}
 	return answer
+}
+
+// stars is the predicted rating, by the way that predictions are made.
+func (c *Crowd) stars(user, movie int64) float32 {
+	if c.Users == nil {
+		return c.Version.Model.Predict(user, movie).Value
+	}
+	return c.Users.Predict(c.Version.Model, user, movie).Value
 }
 
 // share is that of popularity in scores.
