@@ -186,7 +186,7 @@ type answer struct {
 
 	taste   taste
 	unknown []int64 // movies that the query names and the model does not know
-	seen    []int64 // movies, ascending
+	seen    idSet   // movies
 }
 
 func (a *answer) done() { a.a.folders.Put(a.folders) }
@@ -195,7 +195,7 @@ func (a *answer) done() { a.a.folders.Put(a.folders) }
 func (a *answer) who(q *Query) {
 	if q.Anonymous {
 		a.taste, a.unknown = a.folders.liked(a.m, q.Liked)
-		a.seen = sortedIDs(q.Liked)
+		a.seen.set(sortedIDs(q.Liked))
 		return
 	}
 	history := a.folders.history[:0]
@@ -204,11 +204,32 @@ func (a *answer) who(q *Query) {
 	}
 	a.folders.history = history
 	a.taste = a.folders.user(a.Version, a.known(q.User), history)
-	a.seen = a.folders.seen[:0]
+	seen := a.folders.seen[:0]
 	for _, r := range history {
-		a.seen = append(a.seen, r.Movie)
+		seen = append(seen, r.Movie)
 	}
-	a.folders.seen = a.seen
+	a.folders.seen = seen
+	a.seen.set(seen)
+}
+
+// idSet is a set of ids that tells of most others at once that they are not in it.
+type idSet struct {
+	ids  []int64    // ascending
+	bits [64]uint64 // by a hash
+}
+
+func (s *idSet) set(ids []int64) {
+	s.ids = ids
+	clear(s.bits[:])
+	for _, id := range ids {
+		h := uint64(id) * 0x9e3779b97f4a7c15 >> 52
+		s.bits[h/64] |= 1 << (h % 64)
+	}
+}
+
+func (s *idSet) has(id int64) bool {
+	h := uint64(id) * 0x9e3779b97f4a7c15 >> 52
+	return s.bits[h/64]>>(h%64)&1 == 1 && contains(s.ids, id)
 }
 
 // contains reports whether id is in the ascending ids.

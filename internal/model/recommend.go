@@ -76,7 +76,7 @@ const deepest = 1000
 func (a *answer) list(q *Query) []Scored {
 	excluded := sortedIDs(q.Exclude)
 	leftOut := func(movie int64) bool {
-		return contains(excluded, movie) || !q.WithSeen && contains(a.seen, movie) ||
+		return contains(excluded, movie) || !q.WithSeen && a.seen.has(movie) ||
 			q.MinCount > 0 && int(a.m.factors.MovieCounts[a.m.row(a.m.movies, movie)]) < q.MinCount ||
 			q.Keep != nil && !q.Keep(movie)
 	}
