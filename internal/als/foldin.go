@@ -60,3 +60,17 @@ func (f *Folder) FoldIn(rows []int32, values []float32, x []float32) (bias float
 	copy(x[:f.f.Rank], f.factors)
 	return bias, nil
 }
+
+// Rater folds a user in as FoldIn does, at least one rating, for folding movies in.
+// It has no preference.
+func (f *Folder) Rater(rows []int32, values []float32) Rater {
+	r := Rater{Factors: make([]float32, f.f.Rank), Weight: 1}
+	if f.posterior == nil {
+		r.Bias, _ = f.FoldIn(rows, values, r.Factors)
+		return r
+	}
+	r.Bias, r.Weight = f.posterior.foldIn(rows, values, r.Factors)
+	r.Covariance = make([]float32, Triangle(f.f.Rank+1))
+	packTriangle(r.Covariance, f.posterior.covariance, f.f.Rank+1, f.posterior.movies.stride)
+	return r
+}

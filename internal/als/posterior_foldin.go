@@ -36,17 +36,9 @@ func newPosteriorFolder(f *Factors) *posteriorFolder {
 		unpackTriangle(movies.covariance(i), f.Posterior.MovieCovariance[i*Triangle(dim):], dim, movies.stride)
 	}
 	movies.prepare(f.Posterior.Alpha)
-	precision := mat.NewSymDense(dim, nil)
-	k := 0
-	for a := range dim {
-		for c := range a + 1 {
-			precision.SetSym(a, c, float64(f.Posterior.UserPrecision[k]))
-			k++
-		}
-	}
 	folder := &posteriorFolder{
 		f: f, noise: noise{alpha: f.Posterior.Alpha, nu: f.Posterior.Freedom},
-		movies: movies, prior: newGaussian(mat.NewVecDense(dim, nil), precision),
+		movies: movies, prior: newGaussian(mat.NewVecDense(dim, nil), unpackSymmetric(f.Posterior.UserPrecision, dim)),
 	}
 	return folder.clone()
 }

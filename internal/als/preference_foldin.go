@@ -26,7 +26,7 @@ type PreferenceFolder struct {
 // copies the movies' factors.
 func NewPreferenceFolder(ctx context.Context, head *Preference, threads int) (*PreferenceFolder, error) {
 	f := &PreferenceFolder{head: head, movies: sideFactors{factors: padded(head.MovieFactors, head.Rank)}}
-	t := &implicitTrainer{p: f.parameters(), stride: kernel.Stride(head.Rank), rows: make([]*implicitRow, threadCount(threads))}
+	t := &implicitTrainer{p: headParameters(head), stride: kernel.Stride(head.Rank), rows: make([]*implicitRow, threadCount(threads))}
 	var err error
 	if f.gram, err = t.gramOfAll(ctx, f.movies.factors); err != nil {
 		return nil, fmt.Errorf("summing the movies of the head that ranks: %w", err)
@@ -34,8 +34,8 @@ func NewPreferenceFolder(ctx context.Context, head *Preference, threads int) (*P
 	return f.Clone(), nil
 }
 
-func (f *PreferenceFolder) parameters() PreferenceParameters {
-	return PreferenceParameters{Rank: f.head.Rank, Alpha: f.head.Alpha, Lambda: f.head.Lambda}
+func headParameters(head *Preference) PreferenceParameters {
+	return PreferenceParameters{Rank: head.Rank, Alpha: head.Alpha, Lambda: head.Lambda}
 }
 
 // Clone returns a PreferenceFolder for another goroutine, which shares the movies.
@@ -43,7 +43,7 @@ func (f *PreferenceFolder) Clone() *PreferenceFolder {
 	stride := kernel.Stride(f.head.Rank)
 	return &PreferenceFolder{
 		head: f.head, movies: f.movies, gram: f.gram,
-		solver: newImplicitRow(f.parameters(), stride), factors: kernel.Aligned(stride),
+		solver: newImplicitRow(headParameters(f.head), stride), factors: kernel.Aligned(stride),
 	}
 }
 

@@ -35,20 +35,26 @@ func unpackTriangle(v, packed []float32, dim, stride int) {
 // InvertTriangle returns the inverse of a symmetric matrix dim × dim, both as
 // packed lower triangles. It fails if the matrix is not positive definite.
 func InvertTriangle(packed []float32, dim int) ([]float32, error) {
-	matrix, inverse := mat.NewSymDense(dim, nil), mat.NewSymDense(dim, nil)
-	for a := range dim {
-		for c := range a + 1 {
-			matrix.SetSym(a, c, float64(packed[Triangle(a)+c]))
-		}
-	}
+	inverse := mat.NewSymDense(dim, nil)
 	var decomposition mat.Cholesky
-	if !decomposition.Factorize(matrix) {
+	if !decomposition.Factorize(unpackSymmetric(packed, dim)) {
 		return nil, errNotPositive
 	}
 	if err := decomposition.InverseTo(inverse); err != nil {
 		return nil, fmt.Errorf("inverting a precision: %w", err)
 	}
 	return packSymmetric(inverse), nil
+}
+
+// unpackSymmetric is the reverse of packSymmetric.
+func unpackSymmetric(packed []float32, dim int) *mat.SymDense {
+	full := mat.NewSymDense(dim, nil)
+	for a := range dim {
+		for c := range a + 1 {
+			full.SetSym(a, c, float64(packed[Triangle(a)+c]))
+		}
+	}
+	return full
 }
 
 func packSymmetric(p *mat.SymDense) []float32 {
