@@ -106,7 +106,7 @@ func (c *Crowd) Audience(q *Query) Audience {
 	q.check()
 	m := c.Version.Model
 	answer := Audience{Head: m.head()}
-	i := m.row(m.movies, q.Movie)
+	i := m.movieRow(q.Movie)
 	if i < 0 {
 		answer.Cold = true
 		return answer
@@ -181,7 +181,7 @@ const crowdAge = 10_000
 func (c *Crowds) Of(r Recommender, now int64) *Crowd {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.last == nil || c.last.Version != r.Version || now >= c.until {
+	if c.last == nil || c.last.Version.Model.number != r.Version.Model.number || now >= c.until {
 		c.last, c.until = r.Crowd(), now+crowdAge
 	}
 	return c.last

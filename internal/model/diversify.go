@@ -72,7 +72,7 @@ func (m *Model) diversify(list []Scored, q *Query) {
 func (m *Model) unitRows(list []Scored, stride int) []float32 {
 	unit := kernel.Aligned(len(list) * stride)
 	for k, scored := range list {
-		y := m.headFactors(m.row(m.movies, scored.Movie))
+		y := m.headFactors(m.movieRow(scored.Movie))
 		if norm := math.Sqrt(float64(kernel.Dot(y, y))); norm > 0 {
 			for c, value := range y {
 				unit[k*stride+c] = float32(float64(value) / norm)

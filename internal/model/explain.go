@@ -51,10 +51,10 @@ func (r Recommender) Explain(q *Query) Explanation {
 	defer a.done()
 	a.who(q)
 	m := a.m
-	i := m.row(m.movies, q.Movie)
+	i := m.movieRow(q.Movie)
 	e := Explanation{
 		Head: m.head(), Basis: a.taste.basis, Prediction: a.predict(q, q.Movie),
-		ColdUser: a.taste.basis == ByPopularity && !q.Anonymous, ColdMovie: i < 0 || m.factors.MovieCounts[i] == 0,
+		ColdUser: a.taste.basis == ByPopularity && !q.Anonymous, ColdMovie: m.movieCount(i) == 0,
 	}
 	if e.Head == RatingHead {
 		e.Base = float64(m.factors.Mean)
@@ -80,11 +80,12 @@ func (r Recommender) Explain(q *Query) Explanation {
 func (m *Model) base(t *taste, i int) float64 {
 	f := m.factors
 	if f.Preference == nil {
-		return float64(f.Mean) + float64(f.MovieBias[i])
+		return float64(f.Mean) + float64(m.movieBias(i))
 	}
-	sum := float64(f.MovieBias[i])
+	sum := float64(m.movieBias(i))
+	y := m.movieFactors(i)
 	for c, x := range t.factors {
-		sum += float64(x) * float64(f.MovieFactors[i*f.Rank+c])
+		sum += float64(x) * float64(y[c])
 	}
 	return f.Preference.Beta * sum
 }
@@ -96,7 +97,7 @@ func (a *answer) reason(items []Item) {
 		return
 	}
 	for k := range items {
-		best := slices.MaxFunc(part.of(a.m.row(a.m.movies, items[k].Movie)), func(a, b Contribution) int {
+		best := slices.MaxFunc(part.of(a.m.movieRow(items[k].Movie)), func(a, b Contribution) int {
 			return cmp.Or(cmp.Compare(a.Score, b.Score), cmp.Compare(b.Movie, a.Movie))
 		})
 		if best.Score > 0 {
@@ -181,11 +182,11 @@ func (a *answer) parts() *parts {
 	var equations *mat.SymDense
 	switch f := m.factors; {
 	case f.Preference != nil:
-		equations = p.preference(f.Preference, a.a.gram(), rows, values)
+		equations = p.preference(m, a.a.gram(), rows, values)
 	case f.Posterior != nil:
-		equations = p.posterior(f, rows, values)
+		equations = p.posterior(m, rows, values)
 	default:
-		equations = p.ridge(f, rows, values)
+		equations = p.ridge(m, rows, values)
 	}
 	if a.taste.basis == ByLiked && m.factors.Preference == nil {
 		p.withoutBias(m.factors.Rank)
@@ -207,8 +208,9 @@ func (p *parts) withoutBias(rank int) {
 }
 
 // preference sets the parts of the head that ranks, and returns YᵀC^uY + λI.
-func (p *parts) preference(head *als.Preference, g *gram, rows []int32, values []float32) *mat.SymDense {
-	p.vector = func(i int) []float64 { return wide(head.MovieFactors[i*head.Rank:][:head.Rank], 0) }
+func (p *parts) preference(m *Model, g *gram, rows []int32, values []float32) *mat.SymDense {
+	head := m.factors.Preference
+	p.vector = func(i int) []float64 { return wide(m.headFactors(i), 0) }
 	p.each = mat.NewDense(len(rows), head.Rank, nil)
 	weighted := mat.NewDense(len(rows), head.Rank, nil)
 	for k, row := range rows {
@@ -225,12 +227,12 @@ func (p *parts) preference(head *als.Preference, g *gram, rows []int32, values [
 
 // ridge sets the parts of ratings alone, see als.Folder, and returns Σ z·zᵀ +
 // λ·n^ν·I with z = (y, 1), or y if there are no biases.
-func (p *parts) ridge(f *als.Factors, rows []int32, values []float32) *mat.SymDense {
-	bias := 1
+func (p *parts) ridge(m *Model, rows []int32, values []float32) *mat.SymDense {
+	f, bias := m.factors, 1
 	if f.Unbiased {
 		bias = 0
 	}
-	p.vector = func(i int) []float64 { return wide(f.MovieFactors[i*f.Rank:][:f.Rank], bias) }
+	p.vector = func(i int) []float64 { return wide(m.movieFactors(i), bias) }
 	z := mat.NewDense(len(rows), f.Rank+bias, nil)
 	p.each = mat.NewDense(len(rows), f.Rank+bias, nil)
 	for k, row := range rows {

@@ -14,9 +14,9 @@ const weightSteps = 4
 // als.Folder:
 //
 //	P = Λ_U + α·w·Σ E[zzᵀ],   e_j = α·w·E[z_j·t_j],   z = (y_i, 1), t = r − μ − b_i
-func (p *parts) posterior(f *als.Factors, rows []int32, values []float32) *mat.SymDense {
-	dim := f.Rank + 1
-	p.vector = func(i int) []float64 { return wide(f.MovieFactors[i*f.Rank:][:f.Rank], 1) }
+func (p *parts) posterior(m *Model, rows []int32, values []float32) *mat.SymDense {
+	f, dim := m.factors, m.factors.Rank+1
+	p.vector = func(i int) []float64 { return wide(m.movieFactors(i), 1) }
 	p.each = mat.NewDense(len(rows), dim, nil)
 	moments, squares := mat.NewSymDense(dim, nil), 0.0 // Σ E[zzᵀ], Σ E[t²]
 	for k, row := range rows {

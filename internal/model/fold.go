@@ -36,7 +36,7 @@ func newFolding(f *als.Factors) *folding {
 // foldedStars predicts the movie in row i for a user whom m does not know, from
 // what the user rated, the movie's own rating left out. The solution for all
 // ratings is kept until they change, or until another model asks.
-func (s *userState) foldedStars(m *Model, i, at int, known bool) float32 {
+func (s *userState) foldedStars(m *Model, user int64, i, at int, known bool) float32 {
 	if len(s.movies) == 0 {
 		return m.scale.Clamp(float32(m.fixed(-1, i)))
 	}
@@ -44,6 +44,13 @@ func (s *userState) foldedStars(m *Model, i, at int, known bool) float32 {
 		room := m.folding().rooms.Get().(*foldingRoom)
 		defer m.folding().rooms.Put(room)
 		bias := s.fold(m, room, at)
+		if i >= 0 && m.isAdded(i) {
+			y, ofMovie := m.without(user, i)
+			if y != nil {
+				bias += kernel.Dot(room.x, y)
+			}
+			return m.scale.Clamp(m.factors.Mean + bias + ofMovie)
+		}
 		return m.foldedStars(room.x, bias, i)
 	}
 	if s.foldedBy != uint32(m.number) {
@@ -61,7 +68,7 @@ func (s *userState) foldedStars(m *Model, i, at int, known bool) float32 {
 func (m *Model) foldedStars(x []float32, bias float32, i int) float32 {
 	value := m.factors.Mean + bias
 	if i >= 0 {
-		value += m.factors.MovieBias[i] + kernel.Dot(x, m.movieFactors(i))
+		value += m.movieBias(i) + kernel.Dot(x, m.movieFactors(i))
 	}
 	return m.scale.Clamp(value)
 }
@@ -124,7 +131,7 @@ func (a *answer) known(user int64) int {
 
 // predict is the movie's predicted rating, by the way that predictions are made.
 func (a *answer) predict(q *Query, movie int64) float32 {
-	switch i := a.m.row(a.m.movies, movie); {
+	switch i := a.m.movieRow(movie); {
 	case q.Anonymous && i < 0:
 		return a.m.scale.Clamp(a.m.factors.Mean + a.taste.bias)
 	case q.Anonymous:

@@ -151,17 +151,23 @@ func (s *userShard) each(fn func(*userState)) {
 	}
 }
 
-// of returns m's movies, the most popular first. If no ratings are remembered
-// they are counted as in training, which knows no times.
+// of returns the movies that m knows or that ratings are remembered of, the most
+// popular first. If no ratings are remembered they are counted as in training, which
+// knows no times.
 func (p *popularity) of(m *Model) []Scored {
 	if list := p.list.Load(); list != nil && list.model == m.number {
 		return list.movies
 	}
-	movies := make([]Scored, len(m.factors.Movies))
+	movies := make([]Scored, len(m.factors.Movies), len(m.factors.Movies)+64)
 	for i, movie := range m.factors.Movies {
 		movies[i] = Scored{Movie: movie, Score: float32(m.factors.MovieCounts[i])}
 		if len(p.weights) > 0 {
 			movies[i].Score = float32(p.weights[movie])
+		}
+	}
+	for movie, weight := range p.weights {
+		if m.row(m.movies, movie) < 0 {
+			movies = append(movies, Scored{Movie: movie, Score: float32(weight)})
 		}
 	}
 	slices.SortFunc(movies, compareScored)

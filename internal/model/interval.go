@@ -93,7 +93,11 @@ func (m *Model) StdDev(user, movie int64) (float64, error) {
 		weight = float64(p.UserWeight[u])
 	}
 	y, ofMovie := m.prior.zeros, m.prior.movie
-	if i := m.row(m.movies, movie); i >= 0 {
+	switch i := m.movieRow(movie); {
+	case i < 0:
+	case m.isAdded(i):
+		y, ofMovie = m.movieFactors(i), m.addedMovie(i).folded.Covariance
+	default:
 		y, ofMovie = m.movieFactors(i), p.MovieCovariance[i*size:][:size]
 	}
 	// E[1/w] of a Gamma with mean w and this freedom; without a second moment

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
@@ -88,10 +89,12 @@ func (l *LineUp) Serving(user int64) (at int, role string) {
 // batch takes it once and uses that to its end, so that each reply comes from
 // exactly one version. Safe for concurrent use.
 type Live struct {
+	mu      sync.Mutex // held by who changes what serves
+	loaded  *LineUp    // as it was swapped in
 	current atomic.Pointer[LineUp]
 	first   chan struct{} // closed at the first Swap
 
-	// Users are the users' current biases; they outlive a swap.
+	// Users are what is known of users; they outlive a swap.
 	Users *Users
 
 	// History reads a user's ratings from where they are stored; nil where they are
@@ -104,6 +107,14 @@ func NewLive() *Live { return &Live{first: make(chan struct{}), Users: NewUsers(
 
 // LineUp returns the line-up that predicts, or nil before the first one.
 func (l *Live) LineUp() *LineUp { return l.current.Load() }
+
+// Loaded returns the line-up as it was swapped in, or nil before the first one: LineUp
+// is that with the movies that were rated since.
+func (l *Live) Loaded() *LineUp {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.loaded
+}
 
 // Current returns the champion that serves, or nil before the first one.
 func (l *Live) Current() *Version {
@@ -127,11 +138,63 @@ func (l *Live) Wait(ctx context.Context) (*LineUp, error) {
 	}
 }
 
-// Swap makes a line-up predict, whatever does now.
+// Swap makes a line-up predict, whatever does now. Movies that its versions do not
+// know and that were rated are folded in before.
 func (l *Live) Swap(next *LineUp) {
-	if l.current.Swap(next) == nil {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loaded = next
+	movies, _ := l.Users.takeFresh(next.Champion.Model, true)
+	if l.current.Swap(next.with(l.Users, movies, l.current.Load())) == nil {
 		close(l.first)
 	}
+}
+
+// FoldInMovies folds movies in that were rated and that the versions do not know, if
+// there is anything new of them. It says how many the champion has in addition.
+func (l *Live) FoldInMovies() (movies int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.loaded == nil {
+		return 0
+	}
+	if movies, changed := l.Users.takeFresh(l.loaded.Champion.Model, false); changed {
+		l.current.Store(l.loaded.with(l.Users, movies, l.current.Load()))
+	}
+	if a := l.current.Load().Champion.Model.added; a != nil {
+		return len(a.movies)
+	}
+	return 0
+}
+
+// with returns the line-up with movies folded in that its versions do not know.
+// before, which may be nil, is the line-up that predicts so far.
+func (l *LineUp) with(users *Users, movies []toFold, before *LineUp) *LineUp {
+	if len(movies) == 0 {
+		return l
+	}
+	extended := make([]*Version, len(l.versions))
+	for k, v := range l.versions {
+		extended[k] = users.foldInMovies(v, movies, before.addedTo(v.Model))
+	}
+	challengers := slices.Clone(l.Challengers)
+	for k := range challengers {
+		challengers[k].Version = extended[challengers[k].at]
+	}
+	return NewLineUp(l.Sequence, extended[0], challengers)
+}
+
+// addedTo is what a line-up, which may be nil, has added to a model, or nil.
+func (l *LineUp) addedTo(m *Model) *added {
+	if l == nil {
+		return nil
+	}
+	for _, v := range l.versions {
+		if v.Model.number == m.number {
+			return v.Model.added
+		}
+	}
+	return nil
 }
 
 // LiveKey is the key of a *Live among the generic values of a Benthos resource

@@ -37,6 +37,9 @@ type Model struct {
 	movies    map[int64]int32 // row of a movie id
 	prior     *prior          // of a model with a posterior
 	number    uint64          // tells it from other models of this process, without keeping them alive; above 0
+
+	added       *added              // movies that were rated since training; nil for none
+	movieSolver func() *movieSolver // made when a movie is first folded in
 }
 
 var modelNumbers atomic.Uint64
@@ -61,6 +64,7 @@ func New(factors *als.Factors, scale Scale) (*Model, error) {
 		movies:  make(map[int64]int32, len(factors.Movies)),
 		number:  modelNumbers.Add(1),
 	}
+	m.movieSolver = sync.OnceValue(func() *movieSolver { return newMovieSolver(factors) })
 	m.answering = sync.OnceValue(func() *answering { return newAnswering(m, m.ranker()) })
 	for _, count := range factors.MovieCounts {
 		m.mostRated = max(m.mostRated, count)
@@ -163,13 +167,13 @@ type Prediction struct {
 // Predict returns μ + b_u + b_i + x_u·y_i, clamped. What the model does not
 // know counts as zero, so that a cold pair is predicted from the rest.
 func (m *Model) Predict(user, movie int64) Prediction {
-	u, i := m.row(m.users, user), m.row(m.movies, movie)
-	return Prediction{Value: m.scale.Clamp(float32(m.mean(u, i))), ColdUser: !isRated(m.factors.UserCounts, u), ColdMovie: !isRated(m.factors.MovieCounts, i)}
+	u, i := m.row(m.users, user), m.movieRow(movie)
+	return Prediction{Value: m.scale.Clamp(float32(m.mean(u, i))), ColdUser: !isRated(m.factors.UserCounts, u), ColdMovie: m.movieCount(i) == 0}
 }
 
 // Mean returns the prediction as it is before it is clamped.
 func (m *Model) Mean(user, movie int64) float64 {
-	return m.mean(m.row(m.users, user), m.row(m.movies, movie))
+	return m.mean(m.row(m.users, user), m.movieRow(movie))
 }
 
 // mean is Mean of rows u and i, -1 meaning unknown.
@@ -196,12 +200,11 @@ func (m *Model) row(rows map[int64]int32, id int64) int {
 // fixed returns μ + b_i + x_u·y_i of rows u and i, -1 meaning unknown: the part
 // of a prediction that the user's bias is not in.
 func (m *Model) fixed(u, i int) float64 {
-	f := m.factors
-	value := float64(f.Mean)
+	value := float64(m.factors.Mean)
 	if i < 0 {
 		return value
 	}
-	value += float64(f.MovieBias[i])
+	value += float64(m.movieBias(i))
 	if u >= 0 {
 		value += float64(kernel.Dot(m.userFactors(u), m.movieFactors(i)))
 	}
@@ -210,8 +213,4 @@ func (m *Model) fixed(u, i int) float64 {
 
 func (m *Model) userFactors(u int) []float32 {
 	return m.factors.UserFactors[u*m.factors.Rank:][:m.factors.Rank]
-}
-
-func (m *Model) movieFactors(i int) []float32 {
-	return m.factors.MovieFactors[i*m.factors.Rank:][:m.factors.Rank]
 }

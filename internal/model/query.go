@@ -102,21 +102,13 @@ func (m *Model) head() Head {
 	return RatingHead
 }
 
-// headFactors are the factors of the movie in row i in the head that ranks.
-func (m *Model) headFactors(i int) []float32 {
-	if p := m.factors.Preference; p != nil {
-		return p.MovieFactors[i*p.Rank:][:p.Rank]
-	}
-	return m.movieFactors(i)
-}
-
 // popularity is ln(1+n)/ln(1+max n) of the movie in row i, with n its number of
 // ratings in training.
 func (m *Model) popularity(i int) float32 {
 	if m.mostRated == 0 {
 		return 0
 	}
-	return float32(math.Log1p(float64(m.factors.MovieCounts[i])) / math.Log1p(float64(m.mostRated)))
+	return float32(math.Log1p(float64(min(m.movieCount(i), int(m.mostRated)))) / math.Log1p(float64(m.mostRated)))
 }
 
 // score is what the movie in row i is ranked by, and what blend takes:
@@ -125,7 +117,7 @@ func (m *Model) popularity(i int) float32 {
 //	μ + b_u + b_i + x_r·y_r        of ratings alone, in stars and unclamped
 func (m *Model) score(t *taste, i int) float32 {
 	f := m.factors
-	sum := f.MovieBias[i]
+	sum := m.movieBias(i)
 	if t.factors != nil {
 		sum += kernel.Dot(t.factors, m.movieFactors(i))
 	}
@@ -141,7 +133,7 @@ func (m *Model) score(t *taste, i int) float32 {
 
 // stars is the predicted rating of the movie in row i, clamped.
 func (m *Model) stars(t *taste, i int) float32 {
-	value := m.factors.Mean + t.bias + m.factors.MovieBias[i]
+	value := m.factors.Mean + t.bias + m.movieBias(i)
 	if t.factors != nil {
 		value += kernel.Dot(t.factors, m.movieFactors(i))
 	}

@@ -77,7 +77,7 @@ func (a *answer) list(q *Query) []Scored {
 	excluded := sortedIDs(q.Exclude)
 	leftOut := func(movie int64) bool {
 		return contains(excluded, movie) || !q.WithSeen && a.seen.has(movie) ||
-			q.MinCount > 0 && int(a.m.factors.MovieCounts[a.m.row(a.m.movies, movie)]) < q.MinCount ||
+			q.MinCount > 0 && a.m.movieCount(a.m.movieRow(movie)) < q.MinCount ||
 			q.Keep != nil && !q.Keep(movie)
 	}
 	depth := q.Offset + q.N
@@ -99,6 +99,7 @@ func (a *answer) list(q *Query) []Scored {
 		a.walk(&best)
 	case share == 0 && depth <= deepest:
 		a.rank(&best)
+		a.scoreAdded(&best, share)
 	default:
 		a.scan(&best, share)
 	}
@@ -117,7 +118,7 @@ func (a *answer) choose(best *topList, candidates []int64, share float32) {
 	}
 	var chosen []Scored
 	for _, movie := range sortedIDs(candidates) {
-		i := m.row(m.movies, movie)
+		i := m.movieRow(movie)
 		switch {
 		case i < 0:
 			a.unknown = append(a.unknown, movie)
@@ -170,6 +171,19 @@ func (a *answer) rank(best *topList) {
 	}
 }
 
+// scoreAdded scores movies that were rated since training, one by one.
+func (a *answer) scoreAdded(best *topList, share float32) {
+	a.m.eachAdded(func(i int, movie int64) {
+		scored := Scored{Movie: movie, Score: a.m.blend(a.m.score(&a.taste, i), a.m.popularity(i), share)}
+		switch {
+		case best.n <= deepest:
+			best.offer(scored)
+		case !best.exclude(movie):
+			best.best = append(best.best, scored)
+		}
+	})
+}
+
 // scan scores all movies.
 func (a *answer) scan(best *topList, share float32) {
 	ranker := a.m.ranker()
@@ -198,6 +212,7 @@ func (a *answer) scan(best *topList, share float32) {
 			}
 		}
 	}
+	a.scoreAdded(best, share)
 	if best.n > deepest {
 		slices.SortFunc(best.best, compareScored)
 		best.best = best.best[:min(len(best.best), best.n)]

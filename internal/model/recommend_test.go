@@ -280,14 +280,14 @@ func TestPopularityIsWeightedByTime(t *testing.T) {
 		t.Errorf("within %v: %s", popularityAge, got)
 	}
 	clock = clock.Add(popularityAge)
-	if got := popular(); got != "10:1 20:0.75 30:0 " {
+	if got := popular(); got != "10:1 77:1 20:0.75 30:0 " {
 		t.Errorf("by time: %s", got)
 	}
 	if items := of.Recommend(&Query{Anonymous: true, N: 1, Candidates: []int64{20, 30, 31}}).Items; len(items) != 1 || items[0].Score != 0.75 {
 		t.Errorf("of candidates: %+v", items)
 	}
 	other := Recommender{&Version{Model: mustNew(t, random(3, 5, 2, 1))}, users}
-	if items := other.Recommend(&Query{User: 999, N: 9}).Items; len(items) != 5 || items[0].Movie != 5 {
+	if items := other.Recommend(&Query{User: 999, N: 9}).Items; len(items) != 8 || items[0].Movie != 10 || items[3].Movie != 5 {
 		t.Errorf("of another model: %+v", items)
 	}
 }

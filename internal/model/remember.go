@@ -26,7 +26,9 @@ func (u *Users) Learn(r ratings.Rating) {
 	shard := u.shard(r.User)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	shard.state(r.User).rate(r)
+	if shard.state(r.User).rate(r) {
+		u.fresh.note(r.User, r.Movie, r.Time)
+	}
 }
 
 // Unrate takes a rating back, if it is not newer.
@@ -35,6 +37,7 @@ func (u *Users) Unrate(un ratings.Unrated) {
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	shard.state(un.User).unrate(un.Movie, un.Time)
+	u.fresh.note(un.User, un.Movie, un.Time)
 }
 
 // Forget erases what a user did up to a time. No model knows the user from then on
@@ -44,6 +47,7 @@ func (u *Users) Forget(f ratings.Forgotten) {
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	shard.forget(f)
+	u.fresh.touch()
 }
 
 // Merge takes in what somebody else remembers of a user, at the time now, Unix
@@ -54,13 +58,17 @@ func (u *Users) Merge(r Remembered, now int64) {
 	defer shard.mu.Unlock()
 	if r.Erased {
 		shard.forget(ratings.Forgotten{User: r.User, Time: r.Until})
+		u.fresh.touch()
 	}
 	state := shard.state(r.User)
 	for _, un := range r.Unrated {
 		state.unrate(un.Movie, un.Time)
+		u.fresh.note(un.User, un.Movie, un.Time)
 	}
 	for _, one := range r.Ratings {
-		state.rate(one)
+		if state.rate(one) {
+			u.fresh.note(r.User, one.Movie, one.Time)
+		}
 	}
 	state.refreshed = max(state.refreshed, now)
 }
@@ -121,9 +129,9 @@ func (s *userState) rarely() *rare {
 	return s.rare
 }
 
-func (s *userState) rate(r ratings.Rating) {
+func (s *userState) rate(r ratings.Rating) (changed bool) {
 	at, known := slices.BinarySearch(s.movies, r.Movie)
-	s.learn(r, at, known)
+	return s.learn(r, at, known)
 }
 
 // learn takes in a rating whose movie is, or belongs, at the given place, and

@@ -27,7 +27,7 @@ func (r Recommender) Similar(q *Query) Similar {
 	q.check()
 	m := r.Version.Model
 	answer := Similar{Head: m.head()}
-	i := m.row(m.movies, q.Movie)
+	i := m.movieRow(q.Movie)
 	if i < 0 {
 		answer.Cold = true
 		return answer
@@ -45,7 +45,7 @@ func (r Recommender) Similar(q *Query) Similar {
 	}
 	excluded := sortedIDs(append([]int64{q.Movie}, q.Exclude...))
 	best := topList{n: q.Offset + q.N, exclude: func(movie int64) bool {
-		return contains(excluded, movie) || q.MinCount > 0 && int(m.factors.MovieCounts[m.row(m.movies, movie)]) < q.MinCount ||
+		return contains(excluded, movie) || q.MinCount > 0 && m.movieCount(m.movieRow(movie)) < q.MinCount ||
 			q.Keep != nil && !q.Keep(movie)
 	}}
 	query = query[:kernel.Stride(len(y))]
@@ -59,6 +59,12 @@ func (r Recommender) Similar(q *Query) Similar {
 			}
 		}
 	}
+	m.eachAdded(func(i int, movie int64) {
+		other := m.headFactors(i)
+		if length := math.Sqrt(float64(kernel.Dot(other, other))); length > 0 {
+			best.offer(Scored{Movie: movie, Score: float32(float64(kernel.Dot(y, other)) / norm / length)})
+		}
+	})
 	answer.set(best.best, q)
 	return answer
 }

@@ -31,6 +31,7 @@ import (
 type Users struct {
 	shards  [64]userShard
 	popular popular
+	fresh   fresh
 }
 
 type userShard struct {
@@ -134,9 +135,9 @@ func (u *Users) Predict(m *Model, user, movie int64) Prediction {
 	if state == nil {
 		return m.Predict(user, movie)
 	}
-	row, i := state.row(m, user), m.row(m.movies, movie)
+	row, i := state.row(m, user), m.movieRow(movie)
 	at, known := slices.BinarySearch(state.movies, movie)
-	return state.predict(m, row, i, m.fixed(row, i), at, known)
+	return state.predict(m, user, row, i, m.fixed(row, i), at, known)
 }
 
 // PredictAndLearn is Predict of the rating's pair and then Learn, in one step
@@ -149,18 +150,24 @@ func (u *Users) PredictAndLearn(m *Model, r ratings.Rating) Prediction {
 	if state == nil {
 		predicted := m.Predict(r.User, r.Movie)
 		shard.state(r.User).learn(r, 0, false)
+		u.fresh.note(r.User, r.Movie, r.Time)
 		return predicted
 	}
-	row, i := state.row(m, r.User), m.row(m.movies, r.Movie)
+	row, i := state.row(m, r.User), m.movieRow(r.Movie)
 	fixed := m.fixed(row, i)
 	at, known := slices.BinarySearch(state.movies, r.Movie)
-	predicted := state.predict(m, row, i, fixed, at, known)
+	predicted := state.predict(m, r.User, row, i, fixed, at, known)
+	fixed = m.learned(fixed, i)
 	var before residual
 	if known {
 		before = residualOf(state.rated[at].value, fixed)
 	}
 	sum := state.newest
-	if state.learn(r, at, known) && row >= 0 { // of what other models think of the rating nothing is known here
+	if !state.learn(r, at, known) {
+		return predicted
+	}
+	u.fresh.note(r.User, r.Movie, r.Time)
+	if row >= 0 { // of what other models think of the rating nothing is known here
 		sum.sum += residualOf(r.Value, fixed) - before
 		state.newest = sum
 	}
@@ -181,6 +188,7 @@ func (u *Users) PredictEach(versions []*Version, r ratings.Rating, learn bool, p
 		}
 		if learn {
 			shard.state(r.User).learn(r, 0, false)
+			u.fresh.note(r.User, r.Movie, r.Time)
 		}
 		return
 	}
@@ -193,9 +201,10 @@ func (u *Users) PredictEach(versions []*Version, r ratings.Rating, learn bool, p
 	n := 0
 	for k, v := range versions {
 		m := v.Model
-		row, i := state.row(m, r.User), m.row(m.movies, r.Movie)
+		row, i := state.row(m, r.User), m.movieRow(r.Movie)
 		fixed := m.fixed(row, i)
-		predicted[k] = state.predict(m, row, i, fixed, at, known)
+		predicted[k] = state.predict(m, r.User, row, i, fixed, at, known)
+		fixed = m.learned(fixed, i)
 		if row >= 0 && n < len(kept) {
 			kept[n] = modelSum{m.number, state.newest.sum + residualOf(r.Value, fixed)}
 			if known {
@@ -206,6 +215,7 @@ func (u *Users) PredictEach(versions []*Version, r ratings.Rating, learn bool, p
 	}
 	if learn && state.learn(r, at, known) {
 		state.keep(kept)
+		u.fresh.note(r.User, r.Movie, r.Time)
 	}
 }
 
@@ -220,22 +230,23 @@ func (s *userState) keep(sums [keptSums]modelSum) {
 
 // predict predicts the pair of rows row and i, whose fixed part is given and
 // whose place in the history is at. The sum of m is then the newest.
-func (s *userState) predict(m *Model, row, i int, fixed float64, at int, known bool) Prediction {
+func (s *userState) predict(m *Model, user int64, row, i int, fixed float64, at int, known bool) Prediction {
 	if row < 0 {
-		return Prediction{Value: s.foldedStars(m, i, at, known), ColdUser: true, ColdMovie: !isRated(m.factors.MovieCounts, i)}
+		return Prediction{Value: s.foldedStars(m, user, i, at, known), ColdUser: true, ColdMovie: m.movieCount(i) == 0}
 	}
 	if s.newest.model != m.number {
 		s.take(m, row)
 	}
 	sum, n := s.newest.sum, len(s.movies)
 	if known {
-		sum -= residualOf(s.rated[at].value, fixed)
+		sum -= residualOf(s.rated[at].value, m.learned(fixed, i))
 		n--
+		fixed = m.fixedWithout(user, row, i, fixed)
 	}
 	return Prediction{
 		Value:     m.scale.Clamp(float32(fixed + m.solve(row, sum.stars(), n))),
 		ColdUser:  !isRated(m.factors.UserCounts, row),
-		ColdMovie: !isRated(m.factors.MovieCounts, i),
+		ColdMovie: m.movieCount(i) == 0,
 	}
 }
 

@@ -55,7 +55,7 @@ func (f *Follower) poll() error {
 	// Where an announcement was ahead of the log, and the log went on without it,
 	// the log is the truth, though its number is lower.
 	serving, err := f.load(latest)
-	if serving || f.Live.LineUp() != nil {
+	if serving || f.Live.Loaded() != nil {
 		return err
 	}
 	return f.fallBack(latest, err)
@@ -67,7 +67,7 @@ func (f *Follower) advance() (latest Promotion, found bool, err error) {
 	if f.known == 0 {
 		latest, found, err = f.Registry.Latest()
 	} else {
-		serving := f.Live.LineUp()
+		serving := f.Live.Loaded()
 		if serving == nil || serving.Sequence < f.known || serving.Sequence == f.known && len(f.failed) > 0 {
 			latest, found, err = f.Registry.Next(f.known - 1)
 		}
@@ -114,7 +114,7 @@ func (f *Follower) Announced(a message.Announcement) error {
 		// is read first. What fails here the next Poll reports.
 		_ = f.poll()
 	}
-	serving := f.Live.LineUp()
+	serving := f.Live.Loaded()
 	if serving != nil && serving.Sequence > a.Sequence {
 		return nil
 	}
@@ -151,7 +151,7 @@ func (f *Follower) Announced(a message.Announcement) error {
 // hint looks at the log because a challenger was announced.
 func (f *Follower) hint(a message.Announcement) error {
 	err := f.poll()
-	if serving := f.Live.LineUp(); serving != nil && serving.Sequence >= a.Sequence && f.failed[a.Version] == nil {
+	if serving := f.Live.Loaded(); serving != nil && serving.Sequence >= a.Sequence && f.failed[a.Version] == nil {
 		return nil // another one was left out
 	}
 	return err
@@ -169,7 +169,7 @@ func (f *Follower) announced(a message.Announcement) (Promotion, error) {
 		return promotion, nil
 	}
 	ahead := Promotion{Sequence: a.Sequence, Roles: map[string]string{}, Shares: map[string]float64{}}
-	if serving := f.Live.LineUp(); serving != nil {
+	if serving := f.Live.Loaded(); serving != nil {
 		ahead.Roles[Champion] = serving.Champion.Name
 		for _, c := range serving.Challengers {
 			ahead.Roles[c.Role], ahead.Shares[c.Role] = c.Name, c.Share
@@ -189,7 +189,7 @@ func (f *Follower) load(p Promotion) (serving bool, err error) {
 		runtime.GC()
 		f.dropped = false
 	}
-	before := f.Live.LineUp()
+	before := f.Live.Loaded()
 	versions := map[string]*model.Version{}
 	if before != nil {
 		for _, v := range before.Versions() {
