@@ -12,19 +12,6 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
 )
 
-// take applies changes to users as a store would.
-func (u *Users) take(c ratings.Changes) {
-	for _, f := range c.Forgotten {
-		u.Forget(f)
-	}
-	for _, un := range c.Unrated {
-		u.Unrate(un)
-	}
-	for _, r := range c.Ratings {
-		u.Learn(r)
-	}
-}
-
 func randomChange(r *rand.Rand) ratings.Changes {
 	user, movie, time := r.Int64N(4), r.Int64N(5), r.Int64N(8)
 	switch r.IntN(10) {
@@ -54,8 +41,8 @@ func TestWhatIsRememberedIsWhatAStoreHolds(t *testing.T) {
 		r.Shuffle(len(changes), func(a, b int) { changes[a], changes[b] = changes[b], changes[a] })
 		all, part, merged := NewUsers(), NewUsers(), NewUsers()
 		for k, c := range changes {
-			all.take(c)
-			if part.take(c); r.IntN(4) > 0 && k < len(changes)-1 {
+			all.Apply(c)
+			if part.Apply(c); r.IntN(4) > 0 && k < len(changes)-1 {
 				continue
 			}
 			for user := range int64(4) { // others are told

@@ -1,7 +1,8 @@
 // Package als holds the plugins of recommending by ALS: the als_model resource
 // (the live model), model_load (an announcement swaps it), als_predict (a
 // request becomes a prediction), als_recommend, als_similar and als_explain (a
-// request becomes a list) and als_train (a trigger becomes a version).
+// request becomes a list), als_fold_in (events become users' records), user_load
+// (which are followed) and als_train (a trigger becomes a version).
 package als
 
 import (

@@ -171,9 +171,7 @@ func (c *modelCache) learnHistories(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading who was forgotten from %q: %w", c.store, err)
 	}
-	for _, f := range forgotten {
-		c.follower.Live.Users.Forget(f)
-	}
+	c.follower.Live.Users.Apply(ratings.Changes{Forgotten: forgotten})
 	err = store.Scan(ctx, func(batch []ratings.Rating) error {
 		for _, r := range batch {
 			c.follower.Live.Users.Learn(r)
