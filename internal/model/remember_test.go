@@ -157,6 +157,26 @@ func TestAnErasedUserIsUnknown(t *testing.T) {
 	}
 }
 
+// TestAUserOfWhomNothingIsRememberedIsAsTrained: the store was asked and had nothing.
+func TestAUserOfWhomNothingIsRememberedIsAsTrained(t *testing.T) {
+	m, users := mustNew(t, small()), NewUsers()
+	users.Merge(Remembered{User: 1}, 1)
+	if got, want := users.Predict(m, 1, 20), m.Predict(1, 20); got != want || !users.Known(1) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	users.Learn(ratings.Rating{User: 1, Movie: 10, Value: 4, Time: 1})
+	users.Unrate(ratings.Unrated{User: 1, Movie: 10, Time: 1})
+	r := ratings.Rating{User: 1, Movie: 20, Value: 4, Time: 2}
+	if got, want := users.PredictAndLearn(m, r), m.Predict(1, 20); got != want {
+		t.Errorf("with a rating taken back: %+v, want %+v", got, want)
+	}
+	fresh := NewUsers()
+	fresh.Learn(r)
+	if got, want := users.Predict(m, 1, 30), fresh.Predict(m, 1, 30); got != want {
+		t.Errorf("with another one: %+v, want %+v", got, want)
+	}
+}
+
 // TestSwapsToATurnedModelMoveNothing: v2 is v1 turned by an orthogonal matrix. Users
 // rate, and lists and predictions are asked for, while one takes the other's place;
 // factors of one version with movies of the other would show at once.
