@@ -96,6 +96,26 @@ func (s *userState) fold(m *Model, room *foldingRoom, without int) (bias float32
 	return float32(m.solve(-1, sum.stars(), n))
 }
 
+// AppendFactors appends a user's factors under m, all that is remembered folded in as
+// training's own half-step would, and returns the bias with them; false if m knows
+// none of the movies.
+func (u *Users) AppendFactors(dst []float32, m *Model, user int64) (factors []float32, bias float32, ok bool) {
+	room := m.folding().rooms.Get().(*foldingRoom)
+	defer m.folding().rooms.Put(room)
+	shard := u.shard(user)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	state := shard.users[user]
+	if state == nil {
+		return dst, 0, false
+	}
+	bias = state.fold(m, room, -1)
+	if len(room.rows) == 0 {
+		return dst, 0, false
+	}
+	return append(dst, room.x...), bias, true
+}
+
 func (r *foldingRoom) take(m *Model, movie int64, value float32) {
 	if row := m.row(m.movies, movie); row >= 0 {
 		r.rows, r.values = append(r.rows, int32(row)), append(r.values, value)

@@ -32,7 +32,7 @@ A version is verified and warmed before it serves; if that fails the version tha
 
 A challenger serves its share of the users, chosen by a stable hash of user and challenger, so that nobody changes sides when another challenger comes or goes; with no share it predicts in shadow. A challenger that cannot be loaded is left out, and the champion goes on. A version that keeps a role is not loaded again.
 
-It also keeps every user's bias current between trainings: from the rating store at start, and from the ratings that als_predict sees.
+It also keeps what is known of every user current between trainings: ratings, ratings that were taken back and erasures from the rating store at start, from the records that user_load follows, and from the ratings that als_predict sees. Users whom the model knows get a bias of now, all others factors too.
 
 Read as a cache it gives the key version; it cannot be written.`).
 		Field(service.NewURLField(modelFieldRegistry).
@@ -171,9 +171,7 @@ func (c *modelCache) learnHistories(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading who was forgotten from %q: %w", c.store, err)
 	}
-	for _, f := range forgotten {
-		c.follower.Live.Users.Forget(f)
-	}
+	c.follower.Live.Users.Apply(ratings.Changes{Forgotten: forgotten})
 	err = store.Scan(ctx, func(batch []ratings.Rating) error {
 		for _, r := range batch {
 			c.follower.Live.Users.Learn(r)

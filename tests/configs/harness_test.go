@@ -24,6 +24,7 @@ var topics = []broker.Topic{
 	{Name: "predictions", Partitions: 2},
 	{Name: "recommendations", Partitions: 2},
 	{Name: "dead_letters", Partitions: 2},
+	{Name: "user_factors", Partitions: 2},
 	{Name: "models", Partitions: 1},
 	{Name: "train", Partitions: 1},
 	{Name: "mobile", Partitions: 1}, // for replies, where a test allows it

@@ -51,7 +51,7 @@ const partitions = 4
 // openBroker starts the embedded broker with the topics of the pipelines.
 func openBroker(state, address string, maxBytes int64) (*broker.Broker, error) {
 	var topics []broker.Topic
-	for _, name := range []string{topicEvents, topicRequests, topicPredictions, topicRecommendations, topicDeadLetters} {
+	for _, name := range []string{topicEvents, topicRequests, topicPredictions, topicRecommendations, topicUserFactors, topicDeadLetters} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: partitions})
 	}
 	for _, name := range []string{topicModels, topicTrain} {
@@ -73,6 +73,7 @@ const (
 	topicRequests        = "requests"
 	topicPredictions     = "predictions"
 	topicRecommendations = "recommendations"
+	topicUserFactors     = "user_factors"
 	topicModels          = "models"
 	topicTrain           = "train"
 	topicDeadLetters     = "dead_letters"
