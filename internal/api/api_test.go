@@ -19,6 +19,13 @@ var now = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 // decode finds the route of a request by net/http, and decodes it.
 func decode(t *testing.T, request *http.Request) (call *api.Call, problem *api.Problem) {
 	t.Helper()
+	call, _, problem = serve(t, request, nil)
+	return call, problem
+}
+
+// serve decodes a request, or answers it if it is of kind Direct.
+func serve(t *testing.T, request *http.Request, backend *api.Backend) (call *api.Call, answer string, problem *api.Problem) {
+	t.Helper()
 	mux := http.NewServeMux()
 	found := false
 	for _, route := range api.Routes() {
@@ -31,14 +38,20 @@ func decode(t *testing.T, request *http.Request) (call *api.Call, problem *api.P
 				t.Fatal(err)
 			}
 			found = true
-			call, problem = route.Decode(r, body, "r1", now)
+			if route.Kind == api.Direct {
+				var text []byte
+				text, problem = route.Respond(r, body, now, backend)
+				answer = string(text)
+				return
+			}
+			call, problem = route.Decode(r, body, "r1", now, backend)
 		})
 	}
 	mux.ServeHTTP(httptest.NewRecorder(), request)
 	if !found {
 		t.Fatalf("%s %s has no route", request.Method, request.URL)
 	}
-	return call, problem
+	return call, answer, problem
 }
 
 func newRequest(line, body string) *http.Request {
@@ -68,6 +81,7 @@ func TestRequestsBecomeTheMessagesOfKafka(t *testing.T) {
 			`{"request_id":"r1","kind":"recommend","n":4,"liked":[318,296],"exclude":[1]}`,
 		},
 		{"GET /api/popular?n=2", "", `{"request_id":"r1","kind":"recommend","liked":[],"n":2}`},
+		{"GET /api/popular/Comedy?n=2", "", `{"request_id":"r1","kind":"recommend","liked":[],"n":2,"filters":{"genres":["Comedy"]}}`},
 		{"GET /api/item/318/neighbors?n=2", "", `{"request_id":"r1","kind":"similar","movie_id":318,"of":"movies","n":2}`},
 		{"GET /api/user/1/neighbors", "", `{"request_id":"r1","kind":"similar","user_id":1,"of":"users","n":10}`},
 		{"GET /api/because/1/318?n=3", "", `{"request_id":"r1","kind":"explain","user_id":1,"movie_id":318,"n":3}`},
@@ -131,8 +145,8 @@ func TestTheSameFeedbackIsTheSameEvent(t *testing.T) {
 		t.Fatal(problem)
 	}
 	again, _ := decode(t, newRequest("PUT /api/feedback", "["+body+"]"))
-	if string(first.Messages[0]) != string(again.Messages[0]) || first.Users[0] != 7 {
-		t.Errorf("%s, then %s of user %d", first.Messages[0], again.Messages[0], first.Users[0])
+	if string(first.Messages[0]) != string(again.Messages[0]) || first.Keys[0] != 7 {
+		t.Errorf("%s, then %s of user %d", first.Messages[0], again.Messages[0], first.Keys[0])
 	}
 }
 

@@ -100,6 +100,9 @@ func (r *Route) responses() object {
 	for _, code := range codes {
 		responses[code] = problem
 	}
+	if r.direct != nil {
+		responses["501"] = problem
+	}
 	if r.tagged {
 		responses["304"] = object{"description": "The client has this answer: see ETag and If-None-Match"}
 	}

@@ -40,6 +40,7 @@ func schemas() object {
 		list["minItems"] = 1
 		return object{"anyOf": []object{list, items}}
 	}
+	item := itemSchema(anyID, texts)
 	return object{
 		"Problem": fields("RFC 9457.", object{
 			"type": stringOf(""), "title": stringOf(""), "status": whole(400, 599), "detail": stringOf("What is wrong, and what would mend it."),
@@ -66,6 +67,11 @@ func schemas() object {
 				"user_id": anyID, "movie_id": anyID, "value": object{}, "timestamp": object{},
 			}, "event_type", "user_id", "movie_id", "timestamp"),
 		}}, MaxEvents),
+		"Item":     item,
+		"ItemList": oneOrMany(item, MaxEvents),
+		"Items": fields("A page of movies.", object{
+			"Cursor": stringOf("Where the next page begins; empty for none."), "Items": array(item, MaxN),
+		}, "Cursor", "Items"),
 		"RowAffected": fields("How many events are durable.", object{"RowAffected": whole(0, MaxEvents)}, "RowAffected"),
 		"Ids":         described("Ids, the best first.", array(object{"type": "string"}, 0)),
 		"Scores": described("Ids and scores, the best first.", array(fields("", object{
@@ -92,4 +98,16 @@ func schemas() object {
 			"Problems": described("Why it is not ready.", array(object{"type": "string"}, 0)),
 		}, "Ready", "Problems"),
 	}
+}
+
+func itemSchema(anyID, texts object) object {
+	boolean := object{"type": "boolean"}
+	return fields("A movie, as Gorse has it, or with the names of an event of type item.", object{
+		"ItemId": anyID, "IsHidden": boolean, "Categories": texts, "Labels": object{}, "Comment": stringOf("The title."),
+		"Timestamp": stringOf("When the movie came in, RFC 3339; year 1 for MovieLens's own. Now if it is new and this is not given."),
+		"movie_id":  anyID, "title": object{"type": "string"}, "genres": texts, "hidden": boolean, "labels": object{},
+		"imdb_id": object{"type": "string"}, "tmdb_id": anyID, "added_at": object{"type": "string"},
+		"timestamp": described("Event time; of two states of a movie the newer one holds. Now if not given.", object{}),
+		"event_id":  object{"type": "string"}, "event_type": object{"type": "string", "enum": []string{"item"}},
+	})
 }

@@ -83,7 +83,7 @@ func recommend(b *answering, request *message.RecommendRequest, reply *message.R
 }
 
 func (b *answering) reason(r *model.Reason) *message.Reason {
-	if r == nil {
+	if r == nil || b.hidden(r.Movie) {
 		return nil
 	}
 	return &message.Reason{Movie: r.Movie, Rating: r.Rating, HasRating: r.Rating > 0, Score: r.Score, Fields: b.fields(r.Movie)}

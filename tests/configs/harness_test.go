@@ -25,6 +25,7 @@ var topics = []broker.Topic{
 	{Name: "recommendations", Partitions: 2},
 	{Name: "dead_letters", Partitions: 2},
 	{Name: "models", Partitions: 1},
+	{Name: "movies", Partitions: 1},
 	{Name: "train", Partitions: 1},
 }
 
