@@ -50,8 +50,32 @@ func (d *decoder) movies() (*catalog.Catalog, *Problem) {
 	return d.backend.Movies, nil
 }
 
+func (d *decoder) store() (ratings.Store, *Problem) {
+	if d.backend == nil || d.backend.Store == nil {
+		return nil, missing("rating store", "store")
+	}
+	return d.backend.Store, nil
+}
+
+func (d *decoder) directory() (ratings.Directory, *Problem) {
+	store, problem := d.store()
+	if problem != nil {
+		return nil, problem
+	}
+	directory, ok := store.(ratings.Directory)
+	if !ok {
+		return nil, Problemf(http.StatusNotImplemented, "the rating store of this server tells of ratings only")
+	}
+	return directory, nil
+}
+
 func missing(what, field string) *Problem {
 	return Problemf(http.StatusNotImplemented, "this server has no %s: the field %s of its recommend_http does not name one", what, field)
+}
+
+// unavailable is the answer where a store cannot be read.
+func unavailable(err error) *Problem {
+	return Problemf(http.StatusServiceUnavailable, "%v", err).After(time.Second)
 }
 
 // n is the parameter n, with the bounds of the table.

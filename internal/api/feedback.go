@@ -63,6 +63,23 @@ func (d *decoder) gorseEvent(e gjson.Result) (event []byte, problem string) {
 	return event, ""
 }
 
+// addEvent adds an event of a user that happens now.
+func (d *decoder) addEvent(user int64, fields map[string]any) *Problem {
+	fields["timestamp"] = eventTime(d.now.UnixMilli())
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return badRequest("%v; nothing was written", err)
+	}
+	rules := message.EventRules{Now: func() time.Time { return d.now }, MaxFuture: maxFuture}
+	event, err := rules.DecodeEvent("api", raw)
+	if err != nil {
+		return badRequest("%s; nothing was written", reason(err))
+	}
+	d.call.Messages = append(d.call.Messages, event.AppendJSON(nil))
+	d.call.Keys = append(d.call.Keys, user)
+	return nil
+}
+
 // feedback makes each element an event. One that is wrong fails all, before
 // anything is written.
 func (d *decoder) feedback() *Problem {

@@ -129,7 +129,7 @@ func params(groups ...[]Param) (all []Param) {
 // Routes is the table of all routes. It must not be changed.
 func Routes() []*Route { return routes }
 
-var routes = slices.Concat(readRoutes, itemRoutes, ownRoutes)
+var routes = slices.Concat(readRoutes, itemRoutes, userRoutes, ownRoutes)
 
 var readRoutes = []*Route{
 	{

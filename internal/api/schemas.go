@@ -41,6 +41,13 @@ func schemas() object {
 		return object{"anyOf": []object{list, items}}
 	}
 	item := itemSchema(anyID, texts)
+	feedback := fields("What a user did, as Gorse has it.", object{
+		"FeedbackType": stringOf("rate, tag or view."), "UserId": object{"type": "string"}, "ItemId": object{"type": "string"},
+		"Value": described("Stars; 0 of what is no rating.", object{"type": "number"}), "Timestamp": stringOf("RFC 3339."), "Comment": stringOf("The tag."),
+	}, "FeedbackType", "UserId", "ItemId", "Value", "Timestamp", "Comment")
+	profile := fields("A user, as Gorse has it.", object{
+		"UserId": anyID, "Labels": object{}, "Comment": stringOf(""), "Subscribe": described("Has no effect.", object{}),
+	})
 	return object{
 		"Problem": fields("RFC 9457.", object{
 			"type": stringOf(""), "title": stringOf(""), "status": whole(400, 599), "detail": stringOf("What is wrong, and what would mend it."),
@@ -72,8 +79,15 @@ func schemas() object {
 		"Items": fields("A page of movies.", object{
 			"Cursor": stringOf("Where the next page begins; empty for none."), "Items": array(item, MaxN),
 		}, "Cursor", "Items"),
-		"RowAffected": fields("How many events are durable.", object{"RowAffected": whole(0, MaxEvents)}, "RowAffected"),
-		"Ids":         described("Ids, the best first.", array(object{"type": "string"}, 0)),
+		"Feedback":     array(feedback, 0),
+		"OneFeedback":  feedback,
+		"FeedbackPage": fields("A page of feedback.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Feedback": array(feedback, MaxN)}, "Cursor", "Feedback"),
+		"KnownItems":   described("Ids of movies, in their order.", array(object{"type": "string"}, 0)),
+		"User":         profile,
+		"UserList":     oneOrMany(profile, MaxEvents),
+		"Users":        fields("A page of users.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Users": array(profile, MaxN)}, "Cursor", "Users"),
+		"RowAffected":  fields("How many events are durable.", object{"RowAffected": whole(0, MaxEvents)}, "RowAffected"),
+		"Ids":          described("Ids, the best first.", array(object{"type": "string"}, 0)),
 		"Scores": described("Ids and scores, the best first.", array(fields("", object{
 			"Id": object{"type": "string"}, "Score": number,
 		}, "Id", "Score"), 0)),

@@ -1,0 +1,53 @@
+package configs
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestUsersAndTheirFeedbackByHTTP: what is written is told once ingest has it, a
+// rating can be taken back, and a forgotten user is unknown.
+func TestUsersAndTheirFeedbackByHTTP(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	base, all := m.serveAPI("api", "ingest")
+	expect := func(method, path, body string, want int, parts ...string) {
+		t.Helper()
+		var status int
+		var answer string
+		m.until(method+" "+path+" to be answered so", func() bool {
+			status, answer = m.http(method, base+path, body)
+			for _, part := range parts {
+				if !strings.Contains(answer, part) {
+					return false
+				}
+			}
+			return status == want
+		})
+	}
+	expect("GET", "/api/user/7", "", http.StatusNotFound, "nothing is known of user 7")
+	expect("POST", "/api/user", `{"UserId":"7","Labels":{"plan":"free"},"Comment":"Ann"}`, 200, `{"RowAffected":1}`)
+	expect("GET", "/api/user/7", "", 200, `{"UserId":"7","Labels":{"plan":"free"},"Comment":"Ann"}`)
+	expect("PATCH", "/api/user/7", `{"Comment":"Eve"}`, 200)
+	expect("GET", "/api/user/7", "", 200, `"Labels":{"plan":"free"},"Comment":"Eve"`)
+	expect("POST", "/api/feedback", `[{"FeedbackType":"rate","UserId":"7","ItemId":"318","Value":4.5,"Timestamp":"2026-01-02T03:04:05Z"},
+		{"FeedbackType":"read","UserId":"7","ItemId":"1","Timestamp":"2026-01-02T03:04:05Z"},{"event_type":"tag","user_id":8,"movie_id":1,"value":"dark","timestamp":1533873124}]`, 200)
+	expect("GET", "/api/feedback/rate/7/318", "", 200, `"Value":4.5,"Timestamp":"2026-01-02T03:04:05Z"`)
+	expect("GET", "/api/user/7/known-items", "", 200, `["1","318"]`)
+	expect("GET", "/api/user/8/feedback", "", 200, `"Comment":"dark"`)
+	expect("GET", "/api/feedback?n=1", "", 200, `{"Cursor":"7.1",`)
+	expect("GET", "/api/users", "", 200, `{"Cursor":"","Users":[{"UserId":"7"`)
+	expect("DELETE", "/api/feedback/7/318", "", 200, `{"RowAffected":1}`)
+	expect("GET", "/api/user/7/feedback", "", 200, `[{"FeedbackType":"view",`)
+	expect("DELETE", "/api/user/7", "", 200, `{"RowAffected":1}`)
+	expect("GET", "/api/user/7", "", http.StatusNotFound)
+	expect("GET", "/api/users", "", 200, `{"Cursor":"","Users":[]}`)
+	all.stop()
+	for _, r := range m.records("events") {
+		if key := string(r.Key); key != "7" && key != "8" {
+			t.Errorf("key %q of %s", key, r.Value)
+		}
+	}
+	m.expectNoDeadLetters()
+}
