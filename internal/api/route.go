@@ -75,6 +75,7 @@ type Route struct {
 	direct func(*decoder) (any, *Problem) // of Direct
 	merges bool                           // the messages depend on what is known: one after the other
 	one    bool                           // not a list
+	bare   bool                           // may have no body
 	tagged bool                           // the reply depends on the path, the query and the model only
 }
 
@@ -129,7 +130,7 @@ func params(groups ...[]Param) (all []Param) {
 // Routes is the table of all routes. It must not be changed.
 func Routes() []*Route { return routes }
 
-var routes = slices.Concat(readRoutes, itemRoutes, userRoutes, ownRoutes)
+var routes = slices.Concat(readRoutes, itemRoutes, userRoutes, modelRoutes, ownRoutes)
 
 var readRoutes = []*Route{
 	{

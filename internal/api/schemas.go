@@ -86,8 +86,27 @@ func schemas() object {
 		"User":         profile,
 		"UserList":     oneOrMany(profile, MaxEvents),
 		"Users":        fields("A page of users.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Users": array(profile, MaxN)}, "Cursor", "Users"),
-		"RowAffected":  fields("How many events are durable.", object{"RowAffected": whole(0, MaxEvents)}, "RowAffected"),
-		"Ids":          described("Ids, the best first.", array(object{"type": "string"}, 0)),
+		"RoleChange": strict(fields("Who gets which role, or loses it.", object{
+			"version": stringOf("Of promote: its name, or champion or challenger:NAME."),
+			"role":    stringOf("champion, if not given, or challenger:NAME."), "share": described("Of the users, of a challenger; 0 is in shadow.", object{"type": "number", "minimum": 0, "maximum": 1}),
+			"force": described("Overrules the gate.", object{"type": "boolean"}), "expected": stringOf("Of rollback: the version that is to be rolled back."),
+			"reason": stringOf("Why, for the log."),
+		})),
+		"RoleChanged": fields("What the log of promotions has now.", object{
+			"changed": boolean, "what": stringOf("In words."), "promotion": object{"type": "object"},
+		}, "changed", "what"),
+		"Models": fields("All versions, oldest first.", object{
+			"models": array(fields("", object{
+				"version": stringOf(""), "created_at": object{"type": "string", "format": "date-time"}, "role": stringOf("champion, challenger:NAME, several with a comma, or empty."),
+				"share": number, "rmse": number, "bias_rmse": number, "ratings": object{"type": "integer"}, "algorithm": stringOf(""), "simulated": boolean,
+				"verdict": stringOf("What the gate said, in words."),
+			}, "version", "role"), 0),
+			"problems": described("Versions that cannot be read.", texts),
+		}, "models"),
+		"Model":       fields("The manifest of a version: parameters, data, metrics, and the gate's verdict.", object{"version": stringOf(""), "metrics": object{"type": "object"}, "gate": object{"type": "object"}}, "version"),
+		"Compared":    fields("Two manifests, and the parameters that differ.", object{"a": reference("Model"), "b": reference("Model"), "parameters": object{"type": "array"}}, "a", "b", "parameters"),
+		"RowAffected": fields("How many events are durable.", object{"RowAffected": whole(0, MaxEvents)}, "RowAffected"),
+		"Ids":         described("Ids, the best first.", array(object{"type": "string"}, 0)),
 		"Scores": described("Ids and scores, the best first.", array(fields("", object{
 			"Id": object{"type": "string"}, "Score": number,
 		}, "Id", "Score"), 0)),

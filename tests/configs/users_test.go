@@ -51,3 +51,36 @@ func TestUsersAndTheirFeedbackByHTTP(t *testing.T) {
 	}
 	m.expectNoDeadLetters()
 }
+
+// TestModelsChangeByHTTP: the process that is asked and others follow the log.
+func TestModelsChangeByHTTP(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	base, all := m.serveAPI("api")
+	other := m.startProcess("predict")
+	expect := func(value string) {
+		t.Helper()
+		m.until("the prediction "+value, func() bool {
+			_, answer := m.http("GET", base+"/api/estimate/1/296", "")
+			return strings.Contains(answer, `"prediction":`+value+`,`)
+		})
+	}
+	expect("4.75")
+	if status, answer := m.http("POST", base+"/api/models/promote", `{"version":"`+nextVersion+`"}`); status != 200 {
+		t.Fatalf("promoting: %d %s", status, answer)
+	}
+	expect("4.25")
+	m.until("the other process", func() bool {
+		return m.log.contains("Model version " + nextVersion + " serves now (promotion 2)") && m.ask("a").Prediction == 4.25
+	})
+	if status, answer := m.http("GET", base+"/api/models/champion", ""); status != 200 || !strings.Contains(answer, `"version":"`+nextVersion+`"`) {
+		t.Errorf("the champion: %d %s", status, answer)
+	}
+	if status, answer := m.http("POST", base+"/api/models/rollback", ""); status != 200 || !strings.Contains(answer, "is champion again") {
+		t.Errorf("rolling back: %d %s", status, answer)
+	}
+	expect("4.75")
+	all.stop()
+	other.terminate()
+	m.expectNoDeadLetters()
+}
