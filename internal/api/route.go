@@ -155,6 +155,10 @@ var readRoutes = []*Route{
 		Params: []Param{format}, Body: "RecommendRequest", Reply: "Recommendation", shape: full, decode: (*decoder).anonymous,
 	},
 	{
+		Method: http.MethodPost, Path: "/api/recommend-to-many", Kind: Recommend, Scope: Read, Summary: "One list for users who watch together: by the mean of their scores, without what any of them has rated",
+		Params: []Param{format}, Body: "GroupRequest", Reply: "Recommendation", shape: full, decode: (*decoder).group,
+	},
+	{
 		Method: http.MethodPost, Path: "/api/session/recommend", Kind: Recommend, Scope: Read, Summary: "The best movies for somebody who gave the given feedback",
 		Params: params(page, filters, []Param{format}), Body: "FeedbackList", Reply: "Scores", shape: scores, decode: (*decoder).session,
 	},

@@ -1,5 +1,11 @@
 package api
 
+import (
+	"maps"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
+)
+
 func array(items object, most int) object {
 	schema := object{"type": "array", "items": items}
 	if most > 0 {
@@ -53,14 +59,8 @@ func schemas() object {
 			"type": stringOf(""), "title": stringOf(""), "status": whole(400, 599), "detail": stringOf("What is wrong, and what would mend it."),
 			"request_id": stringOf(""),
 		}, "type", "title", "status"),
-		"RecommendRequest": strict(fields("A request for movies.", object{
-			"n": described("How many; 10 if not given.", whole(1, MaxN)), "offset": whole(0, MaxOffset),
-			"liked": array(anyID, MaxList), "exclude": array(anyID, MaxList), "candidates": array(anyID, MaxList),
-			"filters": strict(fields("Which movies.", object{
-				"genres": texts, "not_genres": texts, "year_from": object{"type": "integer"}, "year_to": object{"type": "integer"},
-				"min_count": object{"type": "integer"},
-			})),
-		})),
+		"RecommendRequest": strict(fields("A request for movies.", listFields(anyID, object{"liked": array(anyID, MaxList)}))),
+		"GroupRequest":     strict(fields("A request for movies for several users.", listFields(anyID, object{"users": array(anyID, message.MaxUsers)}), "users")),
 		"EstimateRequest": oneOrMany(fields("A pair.", object{
 			"request_id": stringOf("Echoed in the reply."), "user_id": anyID, "movie_id": anyID,
 		}, "user_id", "movie_id"), MaxPairs),
@@ -143,4 +143,18 @@ func itemSchema(anyID, texts object) object {
 		"timestamp": described("Event time; of two states of a movie the newer one holds. Now if not given.", object{}),
 		"event_id":  object{"type": "string"}, "event_type": object{"type": "string", "enum": []string{"item"}},
 	})
+}
+
+// listFields are what requests for a list have in common, and more.
+func listFields(anyID, more object) object {
+	texts, whole := array(object{"type": "string"}, 0), object{"type": "integer"}
+	filters := fields("Which movies.", object{"genres": texts, "not_genres": texts, "year_from": whole, "year_to": whole, "min_count": whole})
+	filters["additionalProperties"] = false
+	common := object{
+		"n":       object{"type": "integer", "minimum": 1, "maximum": MaxN, "description": "How many; 10 if not given."},
+		"offset":  object{"type": "integer", "minimum": 0, "maximum": MaxOffset},
+		"exclude": array(anyID, MaxList), "candidates": array(anyID, MaxList), "filters": filters,
+	}
+	maps.Copy(common, more)
+	return common
 }

@@ -157,7 +157,7 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 		return nil, err
 	}
 	reply := message.Recommendation{
-		RequestID: request.ID, Kind: request.Kind, User: request.User, HasUser: request.HasUser,
+		RequestID: request.ID, Kind: request.Kind, User: request.User, HasUser: request.HasUser, Users: request.Users,
 		RequestedAt: b.now, PredictedAt: b.now, Extra: request.Extra,
 	}
 	if origin := message.OriginFrom(msg.Context()); origin != nil {
@@ -171,6 +171,11 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 	}
 	if request.HasUser && b.history != nil {
 		a.refresh(b, request.User)
+	}
+	if b.history != nil {
+		for _, user := range request.Users {
+			a.refresh(b, user)
+		}
 	}
 	b.texts = b.texts[:0]
 	if err := a.answer(b, &request, &reply); err != nil {
@@ -212,7 +217,7 @@ func (b *answering) query(request *message.RecommendRequest, reply *message.Reco
 	}
 	reply.ModelVersion = of.Version.Name
 	q := &model.Query{
-		User: request.User, Anonymous: !request.HasUser, Liked: request.Liked, Movie: request.Movie,
+		User: request.User, Users: request.Users, Anonymous: !request.HasUser && request.Users == nil, Liked: request.Liked, Movie: request.Movie,
 		N: request.N, Offset: request.Offset, Exclude: request.Exclude, Candidates: request.Candidates,
 		WithSeen: request.WithSeen, MinCount: request.Filters.MinCount,
 		Popularity: request.Popularity, Diversity: request.Diversity, Reasons: request.Reasons,

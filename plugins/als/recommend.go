@@ -30,6 +30,7 @@ All that a request may say beside user_id:
 | candidates | all | the only movies to choose from, at most 10000; those that the model does not know are left out and named in unknown |
 | exclude_seen | true | leave out what the user has rated, as far as the rating store, read at start, or the ratings that als_predict saw in this process tell, and what an anonymous user likes |
 | liked | | in place of user_id: movies that an anonymous user likes. May be empty |
+| users | | in place of user_id: at most 100 users who shall watch together. One list, by the mean of their scores, without what any of them has rated; those of whom nothing is known have no part in the mean. The champion serves it |
 | filters.genres, filters.not_genres | | movies with at least one of these genres, with none of those; case does not matter |
 | filters.year_from, filters.year_to | | years of the movies, both inclusive. A movie without year is in no range |
 | filters.min_count | 0 | ratings that a movie had at least in training |

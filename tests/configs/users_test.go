@@ -71,7 +71,7 @@ func TestModelsChangeByHTTP(t *testing.T) {
 	}
 	expect("4.25")
 	m.until("the other process", func() bool {
-		return m.log.contains("Model version " + nextVersion + " serves now (promotion 2)") && m.ask("a").Prediction == 4.25
+		return m.log.contains("Model version "+nextVersion+" serves now (promotion 2)") && m.ask("a").Prediction == 4.25
 	})
 	if status, answer := m.http("GET", base+"/api/models/champion", ""); status != 200 || !strings.Contains(answer, `"version":"`+nextVersion+`"`) {
 		t.Errorf("the champion: %d %s", status, answer)
@@ -83,4 +83,25 @@ func TestModelsChangeByHTTP(t *testing.T) {
 	all.stop()
 	other.terminate()
 	m.expectNoDeadLetters()
+}
+
+// TestAListForAGroupIsTheSameByHTTPAndKafka.
+func TestAListForAGroupIsTheSameByHTTPAndKafka(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	base, all := m.serveAPI("api", "recommend")
+	status, answer := m.http("POST", base+"/api/recommend-to-many", `{"users":[1,2,99],"n":3}`)
+	if status != 200 || !strings.Contains(answer, `"users":[1,2,99],"items":[{"movie_id":`) {
+		t.Fatalf("got %d %s", status, answer)
+	}
+	m.produce("requests", `{"request_id":"g","kind":"recommend","users":["1",2,99],"n":3}`, `{"request_id":"h","kind":"recommend","users":[1],"user_id":1}`)
+	reply := string(m.awaitRecords("recommendations", 1)[0].Value)
+	if got, want := timesAndIDs.ReplaceAllString(reply, ""), timesAndIDs.ReplaceAllString(answer, ""); got != want {
+		t.Errorf("by Kafka\n%s\nby HTTP\n%s", got, want)
+	}
+	letter := m.awaitRecords("dead_letters", 1)[0]
+	if reason := headers(letter)["error"]; !strings.Contains(reason, `field "users": stands in place of user_id`) {
+		t.Errorf("the other is a dead letter that says %q", reason)
+	}
+	all.stop()
 }
