@@ -26,6 +26,7 @@ var topics = []broker.Topic{
 	{Name: "dead_letters", Partitions: 2},
 	{Name: "user_factors", Partitions: 2},
 	{Name: "models", Partitions: 1},
+	{Name: "movies", Partitions: 1},
 	{Name: "train", Partitions: 1},
 	{Name: "mobile", Partitions: 1}, // for replies, where a test allows it
 }

@@ -54,7 +54,7 @@ func openBroker(state, address string, maxBytes int64) (*broker.Broker, error) {
 	for _, name := range []string{topicEvents, topicRequests, topicPredictions, topicRecommendations, topicUserFactors, topicDeadLetters} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: partitions})
 	}
-	for _, name := range []string{topicModels, topicTrain} {
+	for _, name := range []string{topicModels, topicMovies, topicTrain} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: 1})
 	}
 	b, err := broker.Open(broker.Config{
@@ -75,6 +75,7 @@ const (
 	topicRecommendations = "recommendations"
 	topicUserFactors     = "user_factors"
 	topicModels          = "models"
+	topicMovies          = "movies"
 	topicTrain           = "train"
 	topicDeadLetters     = "dead_letters"
 )

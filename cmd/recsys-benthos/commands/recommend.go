@@ -46,7 +46,7 @@ func openServed(c *cli.Context) (s served, err error) {
 		return s, err
 	}
 	if s.version = c.String("version"); s.version == "" {
-		if s.version, err = champion(versions); err != nil {
+		if s.version, err = versions.Resolve(registry.Champion); err != nil {
 			return s, err
 		}
 	}
