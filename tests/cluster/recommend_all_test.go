@@ -22,7 +22,7 @@ func TestTheListsOfAllUsersAreInCassandraAndElasticsearch(t *testing.T) {
 		eventually(t, 2*time.Minute, func() error {
 			lists = s.listsInCassandra(t, 5-run)
 			if len(lists) != users {
-				return fmt.Errorf("%d lists of %d movies in Cassandra, want %d", len(lists), 5-run, users)
+				return fmt.Errorf("%d lists of %d movies in Cassandra, want %d\n%s", len(lists), 5-run, users, p.tail())
 			}
 			s.index.mustAsk(t, "POST", "/recommendations/_refresh", nil)
 			if n := s.index.mustAsk(t, "POST", "/recommendations/_count", map[string]any{"query": map[string]any{"match_all": map[string]any{}}}).Get("count").Int(); n != users {
