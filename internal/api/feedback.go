@@ -42,7 +42,7 @@ func (d *decoder) gorseEvent(e gjson.Result) (event []byte, problem string) {
 		return nil, "FeedbackType is " + quote(e.Get("FeedbackType").String()) + "; give rate (with Value), view or unrate, or events with event_type"
 	}
 	fields := map[string]any{"event_type": kind}
-	for theirs, ours := range map[string]string{"UserId": "user_id", "ItemId": "movie_id", "Value": "value"} {
+	for theirs, ours := range map[string]string{"UserId": "user_id", "ItemId": "movie_id", "Value": "value", "RequestId": "request_id"} {
 		value := e.Get(theirs)
 		if value.Exists() && (theirs != "Value" || kind == message.Rate) {
 			fields[ours] = json.RawMessage(value.Raw)

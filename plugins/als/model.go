@@ -69,6 +69,7 @@ type modelCache struct {
 	poll     time.Duration
 	mgr      *service.Resources
 	log      *service.Logger
+	learned  chan struct{} // closed once the store's ratings are known
 	stop     context.CancelFunc
 	stopped  chan struct{}
 }
@@ -82,7 +83,7 @@ func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCa
 	if err != nil {
 		return nil, err
 	}
-	c := &modelCache{mgr: mgr, log: mgr.Logger(), stopped: make(chan struct{})}
+	c := &modelCache{mgr: mgr, log: mgr.Logger(), learned: make(chan struct{}), stopped: make(chan struct{})}
 	if c.poll, err = conf.FieldDuration(modelFieldPoll); err != nil {
 		return nil, err
 	}
@@ -110,11 +111,16 @@ func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCa
 	}
 	mgr.SetGeneric(model.LiveKey{Label: mgr.Label()}, c.follower.Live)
 	mgr.SetGeneric(registry.FollowerKey{Label: mgr.Label()}, c.follower)
+	mgr.SetGeneric(learnedKey{mgr.Label()}, c.learned)
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	go c.run(ctx)
 	return c, nil
 }
+
+// learnedKey is the key of the channel that an als_model closes once it knows all
+// ratings of its store.
+type learnedKey struct{ label string }
 
 // beside says in words which challengers a line-up has.
 func beside(l *model.LineUp) string {
@@ -133,6 +139,9 @@ func beside(l *model.LineUp) string {
 func (c *modelCache) run(ctx context.Context) {
 	defer close(c.stopped)
 	learned := c.store == ""
+	if learned {
+		close(c.learned)
+	}
 	var last string // the last complaint, said once
 	ticker := time.NewTicker(c.poll)
 	defer ticker.Stop()
@@ -140,7 +149,9 @@ func (c *modelCache) run(ctx context.Context) {
 		err := c.follower.Poll()
 		if !learned {
 			learning := c.learnHistories(ctx)
-			learned = learning == nil
+			if learned = learning == nil; learned {
+				close(c.learned)
+			}
 			err = errors.Join(err, learning)
 		}
 		switch {

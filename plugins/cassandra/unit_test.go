@@ -437,3 +437,24 @@ func TestRowsAreJSONAndNullStaysNull(t *testing.T) {
 }
 
 func native(kind gocql.Type) gocql.TypeInfo { return gocql.NewNativeType(4, kind, "") }
+
+// TestTheTimeOfWritingMayBeText: it was read as JSON, as which it has several values.
+func TestTheTimeOfWritingMayBeText(t *testing.T) {
+	want := time.Date(2026, 1, 2, 15, 4, 5, 678_000_000, time.UTC).UnixMicro()
+	for _, mapping := range []string{"root = this.at", "root = this.at.ts_parse(\"2006-01-02T15:04:05Z07:00\")", "root = this.micros", "root = this.micros.string()"} {
+		conf, err := outputSpec().ParseYAML("addresses: [a]\nquery: INSERT INTO t (a) VALUES (?)\nusing_timestamp: '"+mapping+"'\n", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := parseOutputConfig(conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch := service.MessageBatch{service.NewMessage(fmt.Appendf(nil, `{"at":"2026-01-02T15:04:05.678Z","micros":%d}`, want))}
+		o := &output{config: c}
+		values, err := o.withTime(executor(batch, c.eventTime), 0, []any{"a"})
+		if err != nil || len(values) != 2 || values[1] != want {
+			t.Errorf("%s: %v, %v", mapping, values, err)
+		}
+	}
+}

@@ -270,6 +270,12 @@ func (l *testLog) contains(text string) bool {
 	return strings.Contains(l.text.String(), text)
 }
 
+func (l *testLog) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
+}
+
 func (l *testLog) tail() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
