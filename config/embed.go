@@ -5,7 +5,8 @@ package config
 import "embed"
 
 // Files are the service's configuration, the profiles, the tables of Cassandra,
-// the index template of Elasticsearch, and the fixtures of the test profile.
+// the index templates of Elasticsearch, the JSON schemas of all messages, and the
+// fixtures of the test profile.
 //
-//go:embed *.yaml *.cql elasticsearch/*.json fixtures
+//go:embed *.yaml *.cql elasticsearch/*.json schemas/*.json fixtures
 var Files embed.FS

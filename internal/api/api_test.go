@@ -19,6 +19,13 @@ var now = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 // decode finds the route of a request by net/http, and decodes it.
 func decode(t *testing.T, request *http.Request) (call *api.Call, problem *api.Problem) {
 	t.Helper()
+	call, _, problem = serve(t, request, nil)
+	return call, problem
+}
+
+// serve decodes a request, or answers it if it is of kind Direct.
+func serve(t *testing.T, request *http.Request, backend *api.Backend) (call *api.Call, answer string, problem *api.Problem) {
+	t.Helper()
 	mux := http.NewServeMux()
 	found := false
 	for _, route := range api.Routes() {
@@ -31,14 +38,20 @@ func decode(t *testing.T, request *http.Request) (call *api.Call, problem *api.P
 				t.Fatal(err)
 			}
 			found = true
-			call, problem = route.Decode(r, body, "r1", now)
+			if route.Kind == api.Direct {
+				var text []byte
+				text, problem = route.Respond(r, body, now, backend)
+				answer = string(text)
+				return
+			}
+			call, problem = route.Decode(r, body, "r1", now, backend)
 		})
 	}
 	mux.ServeHTTP(httptest.NewRecorder(), request)
 	if !found {
 		t.Fatalf("%s %s has no route", request.Method, request.URL)
 	}
-	return call, problem
+	return call, answer, problem
 }
 
 func newRequest(line, body string) *http.Request {
@@ -64,10 +77,15 @@ func TestRequestsBecomeTheMessagesOfKafka(t *testing.T) {
 		},
 		{"POST /api/recommend-anonymous", `{"liked":[318,"296"]}`, `{"request_id":"r1","kind":"recommend","n":10,"liked":[318,296]}`},
 		{
+			"POST /api/recommend-to-many", `{"users":["1",2],"n":5,"exclude":[7],"filters":{"genres":["War"]}}`,
+			`{"request_id":"r1","kind":"recommend","users":[1,2],"n":5,"exclude":[7],"filters":{"genres":["War"]}}`,
+		},
+		{
 			"POST /api/session/recommend?n=4", `[{"FeedbackType":"read","UserId":"0","ItemId":"318","Timestamp":""},{"ItemId":"1","Value":1},{"ItemId":296,"Value":4.5}]`,
 			`{"request_id":"r1","kind":"recommend","n":4,"liked":[318,296],"exclude":[1]}`,
 		},
 		{"GET /api/popular?n=2", "", `{"request_id":"r1","kind":"recommend","liked":[],"n":2}`},
+		{"GET /api/popular/Comedy?n=2", "", `{"request_id":"r1","kind":"recommend","liked":[],"n":2,"filters":{"genres":["Comedy"]}}`},
 		{"GET /api/item/318/neighbors?n=2", "", `{"request_id":"r1","kind":"similar","movie_id":318,"of":"movies","n":2}`},
 		{"GET /api/item/318/audience?n=2", "", `{"request_id":"r1","kind":"audience","movie_id":318,"n":2}`},
 		{"GET /api/user/1/neighbors", "", `{"request_id":"r1","kind":"similar","user_id":1,"of":"users","n":10}`},
@@ -132,8 +150,8 @@ func TestTheSameFeedbackIsTheSameEvent(t *testing.T) {
 		t.Fatal(problem)
 	}
 	again, _ := decode(t, newRequest("PUT /api/feedback", "["+body+"]"))
-	if string(first.Messages[0]) != string(again.Messages[0]) || first.Users[0] != 7 {
-		t.Errorf("%s, then %s of user %d", first.Messages[0], again.Messages[0], first.Users[0])
+	if string(first.Messages[0]) != string(again.Messages[0]) || first.Keys[0] != 7 {
+		t.Errorf("%s, then %s of user %d", first.Messages[0], again.Messages[0], first.Keys[0])
 	}
 }
 
@@ -170,6 +188,13 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		{"POST /api/recommend/1", `{"exclude":["x"]}`, `the body does not fit the schema RecommendRequest: "\"x\"" is no id; give a whole number such as 514 or "514"`},
 		{"POST /api/recommend/1", `{"filter":{}}`, `the body does not fit the schema RecommendRequest: json: unknown field "filter"`},
 		{"POST /api/recommend-anonymous", `{"n":5}`, `liked is empty; give the ids of movies that the person likes, or use /api/popular`},
+		{"POST /api/recommend-to-many", `{}`, `users is empty; give the ids of at most 100 users`},
+		{"POST /api/recommend-to-many", `{"users":[]}`, `users is empty; give the ids of at most 100 users`},
+		{"POST /api/recommend-to-many", `{"users":[` + strings.Repeat("1,", 100) + `1]}`, `users has 101 users; at most 100 are allowed`},
+		{"POST /api/recommend-to-many", `{"users":[1],"liked":[2]}`, `liked is for /api/recommend-anonymous; leave it out`},
+		{"POST /api/recommend-to-many", `{"users":["x"]}`, `the body does not fit the schema GroupRequest: "\"x\"" is no id; give a whole number such as 514 or "514"`},
+		{"POST /api/recommend-to-many", `{"users":[1],"n":0}`, `n is 0; give a whole number from 1 to 1000`},
+		{"POST /api/recommend/1", `{"users":[1]}`, `the body does not fit the schema RecommendRequest: json: unknown field "users"`},
 		{"POST /api/session/recommend", `[{"ItemId":""}]`, `element 0: ItemId: "\"\"" is no id; give a whole number such as 514 or "514"`},
 		{"POST /api/session/recommend", `[{}]`, `element 0: ItemId: "" is no id; give a whole number such as 514 or "514"`},
 		{"POST /api/feedback", `[{"FeedbackType":"like","UserId":"1","ItemId":"2"}]`, `element 0: FeedbackType is "like"; give rate (with Value), view or unrate, or events with event_type; nothing was written`},

@@ -83,6 +83,12 @@ type recommendRequest struct {
 	Filters    *Filters `json:"filters,omitempty"`
 }
 
+// groupRequest is the schema GroupRequest.
+type groupRequest struct {
+	Users []ID `json:"users"`
+	recommendRequest
+}
+
 // unmarshal reads the body, and nothing but what the type has.
 func (d *decoder) unmarshal(into any) *Problem {
 	if err := d.checkJSON(); err != nil {
@@ -151,6 +157,23 @@ func (d *decoder) anonymous() *Problem {
 		return badRequest("liked is empty; give the ids of movies that the person likes, or use /api/popular")
 	}
 	return d.addRecommend(d.begin(), &request)
+}
+
+// group asks for one list for several users.
+func (d *decoder) group() *Problem {
+	var request groupRequest
+	if err := d.unmarshal(&request); err != nil {
+		return err
+	}
+	switch {
+	case len(request.Users) == 0:
+		return badRequest("users is empty; give the ids of at most %d users", message.MaxUsers)
+	case len(request.Users) > message.MaxUsers:
+		return badRequest("users has %d users; at most %d are allowed", len(request.Users), message.MaxUsers)
+	case request.Liked != nil:
+		return badRequest("liked is for /api/recommend-anonymous; leave it out")
+	}
+	return d.addRecommend(appendIDs(d.begin(), "users", request.Users), &request.recommendRequest)
 }
 
 func (d *decoder) addRecommend(dst []byte, r *recommendRequest) *Problem {

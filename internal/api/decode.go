@@ -9,21 +9,24 @@ import (
 	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
 // Call is an HTTP request as messages.
 type Call struct {
 	Route    *Route
-	ID       string   // of the request, and the start of its messages' ids
-	Messages [][]byte // at least one
-	Users    []int64  // of feedback: whose each event is, Kafka's key
+	ID       string         // of the request, and the start of its messages' ids
+	Messages [][]byte       // at least one
+	Keys     []int64        // of events: the user or movie that each is about, Kafka's key
+	Items    []ratings.Item // of events of type item: what the catalog has once they are durable
 	shape    shape
 }
 
 // Decode reads a request of the route. The body has been read already; id is
-// what its messages are called; now is the time of feedback that has none.
-func (r *Route) Decode(request *http.Request, body []byte, id string, now time.Time) (*Call, *Problem) {
-	d := &decoder{route: r, request: request, body: body, now: now, call: Call{Route: r, ID: id, shape: r.shape}}
+// what its messages are called; now is the time of feedback that has none. Only
+// kind Feedback needs a backend.
+func (r *Route) Decode(request *http.Request, body []byte, id string, now time.Time, backend *Backend) (*Call, *Problem) {
+	d := &decoder{route: r, request: request, body: body, now: now, backend: backend, call: Call{Route: r, ID: id, shape: r.shape}}
 	if err := d.parseQuery(); err != nil {
 		return nil, err
 	}
@@ -42,6 +45,7 @@ type decoder struct {
 	query   url.Values
 	body    []byte
 	now     time.Time
+	backend *Backend
 	call    Call
 }
 
@@ -58,7 +62,7 @@ func (d *decoder) parseQuery() *Problem {
 	for name, values := range query {
 		i := slices.IndexFunc(d.route.Params, func(p Param) bool { return p.In == "query" && p.Name == name })
 		if i < 0 {
-			return badRequest("the query parameter %s is unknown; %s", quote(name), d.known())
+			return badRequest("the query parameter %s is unknown; %s", quote(name), d.parameters())
 		}
 		if len(values) > 1 && !d.route.Params[i].Many {
 			return badRequest("the query parameter %s is given %d times; give it once", name, len(values))
@@ -68,7 +72,7 @@ func (d *decoder) parseQuery() *Problem {
 	return nil
 }
 
-func (d *decoder) known() string {
+func (d *decoder) parameters() string {
 	var names []string
 	for _, p := range d.route.Params {
 		if p.In == "query" {
@@ -171,6 +175,14 @@ func (d *decoder) appendPage(dst []byte) ([]byte, *Problem) {
 
 // appendFilters appends the filters of the query and the path.
 func (d *decoder) appendFilters(dst []byte) ([]byte, *Problem) {
+	f, err := d.filters()
+	if err != nil {
+		return dst, err
+	}
+	return appendFilters(dst, f)
+}
+
+func (d *decoder) filters() (*Filters, *Problem) {
 	f := Filters{Genres: nonEmpty(d.query["category"]), NotGenres: nonEmpty(d.query["not_category"])}
 	if category := d.request.PathValue("category"); category != "" {
 		f.Genres = []string{category}
@@ -178,13 +190,13 @@ func (d *decoder) appendFilters(dst []byte) ([]byte, *Problem) {
 	for name, field := range map[string]**int64{"year_from": &f.YearFrom, "year_to": &f.YearTo, "min_count": &f.MinCount} {
 		value, given, err := d.integer(name)
 		if err != nil {
-			return dst, err
+			return nil, err
 		}
 		if given {
 			*field = &value
 		}
 	}
-	return appendFilters(dst, &f)
+	return &f, nil
 }
 
 // nonEmpty leaves empty texts out: clients send category= for all of them.

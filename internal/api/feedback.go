@@ -42,7 +42,7 @@ func (d *decoder) gorseEvent(e gjson.Result) (event []byte, problem string) {
 		return nil, "FeedbackType is " + quote(e.Get("FeedbackType").String()) + "; give rate (with Value), view or unrate, or events with event_type"
 	}
 	fields := map[string]any{"event_type": kind}
-	for theirs, ours := range map[string]string{"UserId": "user_id", "ItemId": "movie_id", "Value": "value"} {
+	for theirs, ours := range map[string]string{"UserId": "user_id", "ItemId": "movie_id", "Value": "value", "RequestId": "request_id"} {
 		value := e.Get(theirs)
 		if value.Exists() && (theirs != "Value" || kind == message.Rate) {
 			fields[ours] = json.RawMessage(value.Raw)
@@ -51,16 +51,33 @@ func (d *decoder) gorseEvent(e gjson.Result) (event []byte, problem string) {
 	at := e.Get("Timestamp")
 	fields["timestamp"] = json.RawMessage(at.Raw)
 	switch text := at.String(); {
-	case text == "" || strings.HasPrefix(text, "0001-01-01"): // Go's zero time
-		fields["timestamp"] = d.now.UTC().Format("2006-01-02T15:04:05.000Z07:00")
-	case len(text) == len(time.DateOnly) && strings.Count(text, "-") == 2: // as in Gorse's own examples
-		fields["timestamp"] = text + "T00:00:00Z"
+	case text == "" || strings.HasPrefix(text, zeroTime[:10]):
+		fields["timestamp"] = eventTime(d.now.UnixMilli())
+	case at.Type == gjson.String:
+		fields["timestamp"] = gorseTime(text)
 	}
 	event, err := json.Marshal(fields)
 	if err != nil {
 		return nil, err.Error()
 	}
 	return event, ""
+}
+
+// addEvent adds an event of a user that happens now.
+func (d *decoder) addEvent(user int64, fields map[string]any) *Problem {
+	fields["timestamp"] = eventTime(d.now.UnixMilli())
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return badRequest("%v; nothing was written", err)
+	}
+	rules := message.EventRules{Now: func() time.Time { return d.now }, MaxFuture: maxFuture}
+	event, err := rules.DecodeEvent("api", raw)
+	if err != nil {
+		return badRequest("%s; nothing was written", reason(err))
+	}
+	d.call.Messages = append(d.call.Messages, event.AppendJSON(nil))
+	d.call.Keys = append(d.call.Keys, user)
+	return nil
 }
 
 // feedback makes each element an event. One that is wrong fails all, before
@@ -75,11 +92,12 @@ func (d *decoder) feedback() *Problem {
 		if wrong != "" {
 			return badRequest("element %d: %s; nothing was written", i, wrong)
 		}
-		if event.Type == message.ForgetUser {
-			return badRequest("element %d: event_type forget_user is not for feedback; nothing was written", i)
+		switch event.Type {
+		case message.ForgetUser, message.SetItem, message.SetUser:
+			return badRequest("element %d: event_type %s is not for feedback; nothing was written", i, event.Type)
 		}
 		d.call.Messages = append(d.call.Messages, event.AppendJSON(nil))
-		d.call.Users = append(d.call.Users, event.User)
+		d.call.Keys = append(d.call.Keys, event.User)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func (r *Route) operation() object {
 		operation["parameters"] = parameters
 	}
 	if r.Body != "" {
-		operation["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": reference(r.Body)}}}
+		operation["requestBody"] = object{"required": !r.bare, "content": object{"application/json": object{"schema": reference(r.Body)}}}
 	}
 	if r.Scope != Public {
 		operation["security"] = []object{{}, {"key": []string{}}, {"bearer": []string{}}}
@@ -99,6 +99,12 @@ func (r *Route) responses() object {
 	}
 	for _, code := range codes {
 		responses[code] = problem
+	}
+	if r.direct != nil {
+		responses["501"] = problem
+	}
+	if r.Scope == Admin {
+		responses["409"] = problem
 	}
 	if r.tagged {
 		responses["304"] = object{"description": "The client has this answer: see ETag and If-None-Match"}

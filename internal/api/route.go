@@ -1,12 +1,16 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // Kind says what a request's messages ask for. It is the field kind of the
-// messages, except for feedback, whose messages are events.
+// messages, except for feedback, whose messages are events of any type.
 type Kind string
 
-// The kinds of requests. None is a route that the server answers by itself.
+// The kinds of requests. None is a route that the server answers by itself, and
+// that needs no key; Direct one that it answers from its Backend.
 const (
 	None      Kind = ""
 	Predict   Kind = "predict"
@@ -15,6 +19,7 @@ const (
 	Explain   Kind = "explain"
 	Audience  Kind = "audience"
 	Feedback  Kind = "feedback"
+	Direct    Kind = "direct"
 )
 
 // Scope is what a key may do.
@@ -68,8 +73,16 @@ type Route struct {
 	of     string // similar: movies or users
 	shape  shape  // of the reply where nothing else is asked for
 	decode func(*decoder) *Problem
-	tagged bool // the reply depends on the path, the query and the model only
+	direct func(*decoder) (any, *Problem) // of Direct
+	merges bool                           // the messages depend on what is known: one after the other
+	one    bool                           // not a list
+	bare   bool                           // may have no body
+	tagged bool                           // the reply depends on the path, the query and the model only
 }
+
+// Merges reports whether the messages of a request depend on what those of the
+// request before it changed.
+func (r *Route) Merges() bool { return r.merges }
 
 func id(name, what string) Param {
 	return Param{Name: name, In: "path", Type: "integer", Description: "The id of " + what + ".", Max: 1<<63 - 1}
@@ -118,7 +131,9 @@ func params(groups ...[]Param) (all []Param) {
 // Routes is the table of all routes. It must not be changed.
 func Routes() []*Route { return routes }
 
-var routes = []*Route{
+var routes = slices.Concat(readRoutes, itemRoutes, userRoutes, modelRoutes, ownRoutes)
+
+var readRoutes = []*Route{
 	{
 		Method: http.MethodGet, Path: "/api/recommend/{user}", Kind: Recommend, Scope: Read, Summary: "The best movies for a user",
 		Params: params([]Param{user}, page, filters, []Param{format}, writeBack), Reply: "Ids", shape: ids, decode: (*decoder).recommend,
@@ -139,6 +154,10 @@ var routes = []*Route{
 	{
 		Method: http.MethodPost, Path: "/api/recommend-anonymous", Kind: Recommend, Scope: Read, Summary: "The best movies for somebody who likes the given ones",
 		Params: []Param{format}, Body: "RecommendRequest", Reply: "Recommendation", shape: full, decode: (*decoder).anonymous,
+	},
+	{
+		Method: http.MethodPost, Path: "/api/recommend-to-many", Kind: Recommend, Scope: Read, Summary: "One list for users who watch together: by the mean of their scores, without what any of them has rated",
+		Params: []Param{format}, Body: "GroupRequest", Reply: "Recommendation", shape: full, decode: (*decoder).group,
 	},
 	{
 		Method: http.MethodPost, Path: "/api/session/recommend", Kind: Recommend, Scope: Read, Summary: "The best movies for somebody who gave the given feedback",
@@ -184,6 +203,9 @@ var routes = []*Route{
 		Method: http.MethodPut, Path: "/api/feedback", Kind: Feedback, Scope: Write, Summary: "The same as POST: of two ratings of a movie the newer one holds",
 		Body: "FeedbackList", Reply: "RowAffected", decode: (*decoder).feedback,
 	},
+}
+
+var ownRoutes = []*Route{
 	{Method: http.MethodGet, Path: "/api/health/live", Summary: "Whether the server runs", Reply: "Health", Local: "live"},
 	{Method: http.MethodGet, Path: "/api/health/ready", Summary: "Whether requests are answered: there is a model, and the catalog is read", Reply: "Health", Local: "ready"},
 	{Method: http.MethodGet, Path: "/api/openapi.json", Summary: "This interface as an OpenAPI document", Reply: "Document", Local: "openapi"},

@@ -1,5 +1,11 @@
 package api
 
+import (
+	"maps"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
+)
+
 func array(items object, most int) object {
 	schema := object{"type": "array", "items": items}
 	if most > 0 {
@@ -40,19 +46,21 @@ func schemas() object {
 		list["minItems"] = 1
 		return object{"anyOf": []object{list, items}}
 	}
+	item := itemSchema(anyID, texts)
+	feedback := fields("What a user did, as Gorse has it.", object{
+		"FeedbackType": stringOf("rate, tag or view."), "UserId": object{"type": "string"}, "ItemId": object{"type": "string"},
+		"Value": described("Stars; 0 of what is no rating.", object{"type": "number"}), "Timestamp": stringOf("RFC 3339."), "Comment": stringOf("The tag."),
+	}, "FeedbackType", "UserId", "ItemId", "Value", "Timestamp", "Comment")
+	profile := fields("A user, as Gorse has it.", object{
+		"UserId": anyID, "Labels": object{}, "Comment": stringOf(""), "Subscribe": described("Has no effect.", object{}),
+	})
 	return object{
 		"Problem": fields("RFC 9457.", object{
 			"type": stringOf(""), "title": stringOf(""), "status": whole(400, 599), "detail": stringOf("What is wrong, and what would mend it."),
 			"request_id": stringOf(""),
 		}, "type", "title", "status"),
-		"RecommendRequest": strict(fields("A request for movies.", object{
-			"n": described("How many; 10 if not given.", whole(1, MaxN)), "offset": whole(0, MaxOffset),
-			"liked": array(anyID, MaxList), "exclude": array(anyID, MaxList), "candidates": array(anyID, MaxList),
-			"filters": strict(fields("Which movies.", object{
-				"genres": texts, "not_genres": texts, "year_from": object{"type": "integer"}, "year_to": object{"type": "integer"},
-				"min_count": object{"type": "integer"},
-			})),
-		})),
+		"RecommendRequest": strict(fields("A request for movies.", listFields(anyID, object{"liked": array(anyID, MaxList)}))),
+		"GroupRequest":     strict(fields("A request for movies for several users.", listFields(anyID, object{"users": array(anyID, message.MaxUsers)}), "users")),
 		"EstimateRequest": oneOrMany(fields("A pair.", object{
 			"request_id": stringOf("Echoed in the reply."), "user_id": anyID, "movie_id": anyID,
 		}, "user_id", "movie_id"), MaxPairs),
@@ -66,6 +74,37 @@ func schemas() object {
 				"user_id": anyID, "movie_id": anyID, "value": object{}, "timestamp": object{},
 			}, "event_type", "user_id", "movie_id", "timestamp"),
 		}}, MaxEvents),
+		"Item":     item,
+		"ItemList": oneOrMany(item, MaxEvents),
+		"Items": fields("A page of movies.", object{
+			"Cursor": stringOf("Where the next page begins; empty for none."), "Items": array(item, MaxN),
+		}, "Cursor", "Items"),
+		"Feedback":     array(feedback, 0),
+		"OneFeedback":  feedback,
+		"FeedbackPage": fields("A page of feedback.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Feedback": array(feedback, MaxN)}, "Cursor", "Feedback"),
+		"KnownItems":   described("Ids of movies, in their order.", array(object{"type": "string"}, 0)),
+		"User":         profile,
+		"UserList":     oneOrMany(profile, MaxEvents),
+		"Users":        fields("A page of users.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Users": array(profile, MaxN)}, "Cursor", "Users"),
+		"RoleChange": strict(fields("Who gets which role, or loses it.", object{
+			"version": stringOf("Of promote: its name, or champion or challenger:NAME."),
+			"role":    stringOf("champion, if not given, or challenger:NAME."), "share": described("Of the users, of a challenger; 0 is in shadow.", object{"type": "number", "minimum": 0, "maximum": 1}),
+			"force": described("Overrules the gate.", object{"type": "boolean"}), "expected": stringOf("Of rollback: the version that is to be rolled back."),
+			"reason": stringOf("Why, for the log."),
+		})),
+		"RoleChanged": fields("What the log of promotions has now.", object{
+			"changed": boolean, "what": stringOf("In words."), "promotion": object{"type": "object"},
+		}, "changed", "what"),
+		"Models": fields("All versions, oldest first.", object{
+			"models": array(fields("", object{
+				"version": stringOf(""), "created_at": object{"type": "string", "format": "date-time"}, "role": stringOf("champion, challenger:NAME, several with a comma, or empty."),
+				"share": number, "rmse": number, "bias_rmse": number, "ratings": object{"type": "integer"}, "algorithm": stringOf(""), "simulated": boolean,
+				"verdict": stringOf("What the gate said, in words."),
+			}, "version", "role"), 0),
+			"problems": described("Versions that cannot be read.", texts),
+		}, "models"),
+		"Model":       fields("The manifest of a version: parameters, data, metrics, and the gate's verdict.", object{"version": stringOf(""), "metrics": object{"type": "object"}, "gate": object{"type": "object"}}, "version"),
+		"Compared":    fields("Two manifests, and the parameters that differ.", object{"a": reference("Model"), "b": reference("Model"), "parameters": object{"type": "array"}}, "a", "b", "parameters"),
 		"RowAffected": fields("How many events are durable.", object{"RowAffected": whole(0, MaxEvents)}, "RowAffected"),
 		"Ids":         described("Ids, the best first.", array(object{"type": "string"}, 0)),
 		"Scores": described("Ids and scores, the best first.", array(fields("", object{
@@ -92,4 +131,30 @@ func schemas() object {
 			"Problems": described("Why it is not ready.", array(object{"type": "string"}, 0)),
 		}, "Ready", "Problems"),
 	}
+}
+
+func itemSchema(anyID, texts object) object {
+	boolean := object{"type": "boolean"}
+	return fields("A movie, as Gorse has it, or with the names of an event of type item.", object{
+		"ItemId": anyID, "IsHidden": boolean, "Categories": texts, "Labels": object{}, "Comment": stringOf("The title."),
+		"Timestamp": stringOf("When the movie came in, RFC 3339; year 1 for MovieLens's own. Now if it is new and this is not given."),
+		"movie_id":  anyID, "title": object{"type": "string"}, "genres": texts, "hidden": boolean, "labels": object{},
+		"imdb_id": object{"type": "string"}, "tmdb_id": anyID, "added_at": object{"type": "string"},
+		"timestamp": described("Event time; of two states of a movie the newer one holds. Now if not given.", object{}),
+		"event_id":  object{"type": "string"}, "event_type": object{"type": "string", "enum": []string{"item"}},
+	})
+}
+
+// listFields are what requests for a list have in common, and more.
+func listFields(anyID, more object) object {
+	texts, whole := array(object{"type": "string"}, 0), object{"type": "integer"}
+	filters := fields("Which movies.", object{"genres": texts, "not_genres": texts, "year_from": whole, "year_to": whole, "min_count": whole})
+	filters["additionalProperties"] = false
+	common := object{
+		"n":       object{"type": "integer", "minimum": 1, "maximum": MaxN, "description": "How many; 10 if not given."},
+		"offset":  object{"type": "integer", "minimum": 0, "maximum": MaxOffset},
+		"exclude": array(anyID, MaxList), "candidates": array(anyID, MaxList), "filters": filters,
+	}
+	maps.Copy(common, more)
+	return common
 }

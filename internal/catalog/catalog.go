@@ -12,13 +12,17 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
-// Catalog finds movies by id. It is safe for concurrent use; Reload swaps its
-// content as a whole.
+// Catalog finds movies by id: those of its source, and over them the items that
+// came since. It is safe for concurrent use; Reload and Apply swap its content.
 type Catalog struct {
-	source Source
-	movies atomic.Pointer[map[int64]*entry]
-	ready  chan struct{} // closed when there is content
-	once   sync.Once
+	source  Source
+	items   Items // nil without
+	content atomic.Pointer[content]
+	ready   chan struct{} // closed when there is content
+	once    sync.Once
+
+	mu   sync.Mutex              // of those who swap
+	news map[int64]*ratings.Item // the newest known of each movie
 }
 
 type entry struct {
@@ -26,6 +30,7 @@ type entry struct {
 	movie ratings.Movie
 	year  int // 0 where the title has none
 	link  ratings.Link
+	item  *ratings.Item // what was entered of it, nil for the source's own
 }
 
 // Source is where movies and their links come from. A rating store that keeps
@@ -35,17 +40,25 @@ type Source interface {
 	Links(ctx context.Context) ([]ratings.Link, error)
 }
 
+// Items is where what was entered of movies comes from beside Apply.
+type Items interface {
+	Items(ctx context.Context) ([]ratings.Item, error)
+}
+
 // Open reads the movies at path: a MovieLens folder, archive or movie file.
 func Open(path string) (*Catalog, error) {
-	c := New(files(path))
+	c := New(files(path), nil)
 	return c, c.Reload(context.Background())
 }
 
+// Files is a Source: a MovieLens folder, archive or movie file.
+func Files(path string) Source { return files(path) }
+
 // New returns a catalog without content: until Reload has succeeded once, Wait
-// does not return.
-func New(source Source) *Catalog {
-	c := &Catalog{source: source, ready: make(chan struct{})}
-	c.movies.Store(&map[int64]*entry{})
+// does not return. items may be nil.
+func New(source Source, items Items) *Catalog {
+	c := &Catalog{source: source, items: items, ready: make(chan struct{}), news: map[int64]*ratings.Item{}}
+	c.content.Store(&content{})
 	return c
 }
 
@@ -72,7 +85,8 @@ func (c *Catalog) Wait(ctx context.Context) error {
 	}
 }
 
-// Reload reads the source again. If that fails the old content stays.
+// Reload reads the source again, and keeps what was applied since. If it fails the
+// old content stays.
 func (c *Catalog) Reload(ctx context.Context) error {
 	movies, err := c.source.Movies(ctx)
 	if err != nil {
@@ -82,21 +96,48 @@ func (c *Catalog) Reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the movie catalog: %w", err)
 	}
+	var items []ratings.Item
+	if c.items != nil {
+		if items, err = c.items.Items(ctx); err != nil {
+			return fmt.Errorf("reading what was entered of movies: %w", err)
+		}
+	}
 	linked := make(map[int64]ratings.Link, len(links))
 	for _, link := range links {
 		linked[link.Movie] = link
 	}
 	entries := make(map[int64]*entry, len(movies))
 	for _, movie := range movies {
-		fragment, err := fragment(movie)
-		if err != nil {
+		if entries[movie.ID], err = newEntry(movie, linked[movie.ID]); err != nil {
 			return fmt.Errorf("reading the movie catalog: movie %d: %w", movie.ID, err)
 		}
-		entries[movie.ID] = &entry{fragment, movie, yearOf(movie.Title), linked[movie.ID]}
 	}
-	c.movies.Store(&entries)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.learn(items)
+	hidden := 0
+	for id, item := range c.news {
+		if entries[id], err = itemEntry(item); err != nil {
+			return fmt.Errorf("reading the movie catalog: movie %d: %w", id, err)
+		}
+		if item.Hidden {
+			hidden++
+		}
+	}
+	c.content.Store(&content{base: entries, hidden: hidden, n: len(entries)})
 	c.once.Do(func() { close(c.ready) })
 	return nil
+}
+
+func newEntry(movie ratings.Movie, link ratings.Link) (*entry, error) {
+	fields, err := fragment(movie)
+	return &entry{json: fields, movie: movie, year: yearOf(movie.Title), link: link}, err
+}
+
+func itemEntry(item *ratings.Item) (*entry, error) {
+	e, err := newEntry(ratings.Movie{ID: item.ID, Title: item.Title, Genres: item.Genres}, ratings.Link{Movie: item.ID, IMDb: item.IMDb, TMDb: item.TMDb})
+	e.item = item
+	return e, err
 }
 
 // files is a MovieLens folder, archive or movie file.
@@ -119,11 +160,11 @@ func readLinks(source string) ([]ratings.Link, error) {
 }
 
 // Len returns the number of movies.
-func (c *Catalog) Len() int { return len(*c.movies.Load()) }
+func (c *Catalog) Len() int { return c.content.Load().n }
 
 // Movie returns the movie with the given id.
 func (c *Catalog) Movie(id int64) (ratings.Movie, bool) {
-	if e, ok := (*c.movies.Load())[id]; ok {
+	if e := c.content.Load().find(id); e != nil {
 		return e.movie, true
 	}
 	return ratings.Movie{}, false
@@ -131,7 +172,7 @@ func (c *Catalog) Movie(id int64) (ratings.Movie, bool) {
 
 // Link returns a movie's ids in other catalogs, empty where they are not known.
 func (c *Catalog) Link(id int64) ratings.Link {
-	if e, ok := (*c.movies.Load())[id]; ok {
+	if e := c.content.Load().find(id); e != nil {
 		return e.link
 	}
 	return ratings.Link{}
@@ -144,8 +185,8 @@ var unknown = []byte(`"title":"","genres":[]`)
 // without braces; for an unknown movie the title is empty and there are no
 // genres. The bytes must not be changed.
 func (c *Catalog) JSON(id int64) (fields []byte, known bool) {
-	e, ok := (*c.movies.Load())[id]
-	if !ok {
+	e := c.content.Load().find(id)
+	if e == nil {
 		return unknown, false
 	}
 	return e.json, true

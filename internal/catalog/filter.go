@@ -23,7 +23,7 @@ func yearOf(title string) int {
 
 // Year returns the year of a movie, 0 where it is not known.
 func (c *Catalog) Year(id int64) int {
-	if e, ok := (*c.movies.Load())[id]; ok {
+	if e := c.content.Load().find(id); e != nil {
 		return e.year
 	}
 	return 0
@@ -31,8 +31,8 @@ func (c *Catalog) Year(id int64) int {
 
 // AppendFields appends JSON and, where it is known, the movie's year.
 func (c *Catalog) AppendFields(dst []byte, id int64) []byte {
-	e, ok := (*c.movies.Load())[id]
-	if !ok {
+	e := c.content.Load().find(id)
+	if e == nil {
 		return append(dst, unknown...)
 	}
 	dst = append(dst, e.json...)
@@ -57,15 +57,22 @@ func (f Filter) Empty() bool {
 }
 
 // Keep returns whether the filter wants a movie, by the catalog's content at this
-// moment. Genres are compared without regard to case. Of a movie that is not in
+// moment, or nil where it wants all that there are: it never wants what is hidden.
+// Genres are compared without regard to case. Of a movie that is not in
 // the catalog neither genres nor year are known: it is wanted only if none is
 // asked for.
 func (c *Catalog) Keep(f Filter) func(movie int64) bool {
-	movies := *c.movies.Load()
+	content := c.content.Load()
+	if f.Empty() && content.hidden == 0 {
+		return nil
+	}
 	return func(id int64) bool {
-		e := movies[id]
+		e := content.find(id)
 		if e == nil {
 			e = &entry{}
+		}
+		if e.hidden() {
+			return false
 		}
 		if len(f.Genres) > 0 && !shares(e.movie.Genres, f.Genres) || shares(e.movie.Genres, f.NotGenres) {
 			return false

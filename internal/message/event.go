@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
 // EventType says what a user did.
@@ -20,6 +22,8 @@ const (
 	ViewMovie  EventType = "view"        // the user watched or opened the movie
 	Unrate     EventType = "unrate"      // takes the rating back
 	ForgetUser EventType = "forget_user" // erases the user
+	SetItem    EventType = "item"        // all of a movie, in Item
+	SetUser    EventType = "user"        // all of a user's profile, in Profile
 )
 
 const (
@@ -27,18 +31,22 @@ const (
 	maxIDBytes  = 256
 )
 
-// Event is something a user did, as it travels on the topic events:
+// Event is something a user did, or that somebody entered of a movie or user, as it
+// travels on the topic events:
 //
 //	{"event_type": "rate", "user_id": "514", "movie_id": "318", "value": "4.5", "timestamp": "1533873124"}
 type Event struct {
 	ID    string // event_id; derived from the other fields where it is absent
 	Type  EventType
-	User  int64
-	Movie int64   // 0 for ForgetUser
+	User  int64   // 0 for SetItem
+	Movie int64   // 0 for ForgetUser and SetUser
 	Value float32 // stars; of Rate only
 	Tag   string  // of TagMovie only
 	Time  int64   // event time, Unix milliseconds
 	Extra []byte  // unknown fields as `,"name":value` in their order
+
+	Item    *ratings.Item    // of SetItem only
+	Profile *ratings.Profile // of SetUser only
 
 	// Warning says what is odd about a rating that EventRules let pass.
 	Warning string
@@ -140,13 +148,15 @@ func (r EventRules) event(fields *eventFields) (Event, error) {
 	if event.Type, err = parseEventType(fields.kind); err != nil {
 		return event, err
 	}
-	if !fields.user.Exists() {
-		return event, fieldErrorf("user_id", "is missing")
+	if event.Type != SetItem {
+		if !fields.user.Exists() {
+			return event, fieldErrorf("user_id", "is missing")
+		}
+		if event.User, err = parseID("user_id", fields.user); err != nil {
+			return event, err
+		}
 	}
-	if event.User, err = parseID("user_id", fields.user); err != nil {
-		return event, err
-	}
-	if event.Type != ForgetUser {
+	if event.Type != ForgetUser && event.Type != SetUser {
 		if !fields.movie.Exists() {
 			return event, fieldErrorf("movie_id", "is missing")
 		}
@@ -160,6 +170,11 @@ func (r EventRules) event(fields *eventFields) (Event, error) {
 	if err = r.time(&event, fields.time); err != nil {
 		return event, err
 	}
+	if event.Type == SetItem || event.Type == SetUser {
+		if err = event.readState(); err != nil {
+			return event, err
+		}
+	}
 	if fields.id.Exists() && fields.id.Type != gjson.Null {
 		event.ID, err = parseText("event_id", fields.id, maxIDBytes)
 	} else {
@@ -168,16 +183,18 @@ func (r EventRules) event(fields *eventFields) (Event, error) {
 	return event, err
 }
 
+const eventTypes = "rate, tag, view, unrate, item, user or forget_user"
+
 func parseEventType(value jsonValue) (EventType, error) {
 	if !value.Exists() {
-		return "", fieldErrorf("event_type", "is missing; give rate, tag, view, unrate or forget_user")
+		return "", fieldErrorf("event_type", "is missing; give "+eventTypes)
 	}
 	kind := EventType(value.Str)
 	switch kind {
-	case Rate, TagMovie, ViewMovie, Unrate, ForgetUser:
+	case Rate, TagMovie, ViewMovie, Unrate, ForgetUser, SetItem, SetUser:
 		return kind, nil
 	}
-	return "", fieldErrorf("event_type", "%s is unknown; give rate, tag, view, unrate or forget_user", excerpt(value.Raw))
+	return "", fieldErrorf("event_type", "%s is unknown; give "+eventTypes, excerpt(value.Raw))
 }
 
 func (r EventRules) value(event *Event, value jsonValue) (err error) {
@@ -242,6 +259,12 @@ func (e *Event) deriveID() string {
 	buffer = strconv.AppendFloat(buffer, float64(e.Value), 'g', -1, 32)
 	buffer = append(buffer, 0)
 	buffer = append(buffer, e.Tag...)
+	switch {
+	case e.Item != nil:
+		buffer = append(buffer, e.Item.State()...)
+	case e.Profile != nil:
+		buffer = append(buffer, e.Profile.State()...)
+	}
 	sum := sha256.Sum256(buffer)
 	return hex.EncodeToString(sum[:16])
 }
@@ -253,9 +276,12 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 	dst = AppendString(dst, e.ID)
 	dst = append(dst, `,"event_type":"`...)
 	dst = append(dst, e.Type...)
-	dst = append(dst, `","user_id":`...)
-	dst = strconv.AppendInt(dst, e.User, 10)
-	if e.Type != ForgetUser {
+	dst = append(dst, '"')
+	if e.Type != SetItem {
+		dst = append(dst, `,"user_id":`...)
+		dst = strconv.AppendInt(dst, e.User, 10)
+	}
+	if e.Type != ForgetUser && e.Type != SetUser {
 		dst = append(dst, `,"movie_id":`...)
 		dst = strconv.AppendInt(dst, e.Movie, 10)
 	}
@@ -266,6 +292,10 @@ func (e *Event) AppendJSON(dst []byte) []byte {
 	case TagMovie:
 		dst = append(dst, `,"value":`...)
 		dst = AppendString(dst, e.Tag)
+	case SetItem:
+		dst = appendItem(dst, e.Item)
+	case SetUser:
+		dst = appendProfile(dst, e.Profile)
 	}
 	dst = append(dst, `,"timestamp":`...)
 	dst = appendTime(dst, e.Time)

@@ -24,6 +24,7 @@ const (
 	MaxItems  = 1000   // n
 	MaxOffset = 10_000 // offset
 	MaxIDs    = 10_000 // of a list of ids
+	MaxUsers  = 100    // users
 
 	maxGenres     = 100
 	maxGenreBytes = 100
@@ -35,6 +36,7 @@ const defaultItems = 10
 // RecommendRequest asks for a list of movies or users:
 //
 //	{"kind": "recommend", "user_id": 514, "n": 10, "filters": {"genres": ["Drama"]}}
+//	{"kind": "recommend", "users": [514, 515]}
 //	{"kind": "similar", "movie_id": 318}
 //	{"kind": "explain", "user_id": 514, "movie_id": 318}
 //	{"kind": "audience", "movie_id": 318}
@@ -50,6 +52,7 @@ type RecommendRequest struct {
 	OfUsers  bool // similar: users rather than movies
 
 	N, Offset                  int
+	Users                      []int64 // recommend: one list for all of these; nil where absent
 	Exclude, Candidates, Liked []int64 // Candidates is nil where absent: all movies
 	WithSeen                   bool    // exclude_seen is false
 	Filters                    Filters
@@ -96,7 +99,7 @@ func KindOf(data []byte) string {
 
 type recommendFields struct {
 	id, kind, user, movie, of, n, offset jsonValue
-	exclude, candidates, liked           jsonValue
+	exclude, candidates, liked, users    jsonValue
 	excludeSeen, filters                 jsonValue
 	diversity, popularity, reasons       jsonValue
 	extra                                []byte
@@ -124,6 +127,8 @@ func (f *recommendFields) add(key string, value *jsonValue) {
 		f.candidates = *value
 	case "liked":
 		f.liked = *value
+	case "users":
+		f.users = *value
 	case "exclude_seen":
 		f.excludeSeen = *value
 	case "filters":
@@ -170,9 +175,10 @@ func (f *recommendFields) request() (RecommendRequest, error) {
 	r.HasMovie = reads.id("movie_id", f.movie, &r.Movie)
 	reads.whole("n", f.n, 1, MaxItems, &r.N)
 	reads.whole("offset", f.offset, 0, MaxOffset, &r.Offset)
-	reads.ids("exclude", f.exclude, &r.Exclude)
-	reads.ids("candidates", f.candidates, &r.Candidates)
-	reads.ids("liked", f.liked, &r.Liked)
+	reads.ids("exclude", f.exclude, MaxIDs, &r.Exclude)
+	reads.ids("candidates", f.candidates, MaxIDs, &r.Candidates)
+	reads.ids("liked", f.liked, MaxIDs, &r.Liked)
+	reads.ids("users", f.users, MaxUsers, &r.Users)
 	excludeSeen := true
 	reads.truth("exclude_seen", f.excludeSeen, &excludeSeen)
 	r.WithSeen = !excludeSeen
@@ -197,6 +203,8 @@ func (f *recommendFields) request() (RecommendRequest, error) {
 // checkNames tells whether the request names what its kind needs.
 func (r *RecommendRequest) checkNames() error {
 	switch {
+	case r.Users != nil:
+		return r.checkGroup()
 	case r.Kind == KindSimilar && r.OfUsers && !r.HasUser:
 		return fieldErrorf("user_id", "is missing; users who are similar are so to a user")
 	case r.Kind == KindSimilar && !r.OfUsers && !r.HasMovie:
@@ -211,6 +219,21 @@ func (r *RecommendRequest) checkNames() error {
 		return fieldErrorf("liked", "is for users without user_id, whose ratings are not known; leave one of the two out")
 	case !r.HasUser && r.Liked == nil:
 		return fieldErrorf("user_id", "is missing; for an anonymous user give liked, a list of movies, which may be empty")
+	}
+	return nil
+}
+
+// checkGroup tells whether a request for several users makes sense.
+func (r *RecommendRequest) checkGroup() error {
+	switch {
+	case r.Kind != KindRecommend:
+		return fieldErrorf("users", "is for requests of kind recommend")
+	case r.HasUser || r.Liked != nil:
+		return fieldErrorf("users", "stands in place of user_id and liked; leave those out")
+	case len(r.Users) == 0:
+		return fieldErrorf("users", "is empty; give the ids of at most %d users", MaxUsers)
+	case r.Reasons:
+		return fieldErrorf("reasons", "is not for several users, whose ratings differ; leave it out")
 	}
 	return nil
 }
@@ -293,12 +316,12 @@ func (r *reading) list(field string, value jsonValue, limit int, fn func(element
 	})
 }
 
-func (r *reading) ids(field string, value jsonValue, out *[]int64) {
+func (r *reading) ids(field string, value jsonValue, most int, out *[]int64) {
 	if !r.has(value) {
 		return
 	}
 	*out = []int64{}
-	r.list(field, value, MaxIDs, func(element jsonValue) error {
+	r.list(field, value, most, func(element jsonValue) error {
 		id, err := parseID(field, element)
 		*out = append(*out, id)
 		return err

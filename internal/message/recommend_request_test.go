@@ -23,6 +23,7 @@ func TestRecommendRequestsAreRead(t *testing.T) {
 				Diversity: 0.25, Popularity: 1, Reasons: true, Extra: []byte(`,"trace":{"a":[1]}`),
 			},
 		},
+		"several users":                  {`{"kind":"recommend","users":["5",6],"n":3}`, RecommendRequest{Kind: "recommend", Users: []int64{5, 6}, N: 3, Popularity: -1}},
 		"somebody who likes nothing yet": {`{"kind":"recommend","liked":[]}`, RecommendRequest{Kind: "recommend", Liked: []int64{}, N: 10, Popularity: -1}},
 		"nulls": {
 			`{"kind":"recommend","user_id":0,"request_id":null,"n":null,"liked":null,"filters":null,"candidates":null,"exclude_seen":null,"diversity":null,"reasons":null}`,
@@ -48,6 +49,13 @@ func TestRecommendRequestsAreRead(t *testing.T) {
 func TestBadRecommendRequestsSayWhatIsWrong(t *testing.T) {
 	many := strings.TrimSuffix(strings.Repeat("1,", MaxIDs+1), ",")
 	for in, want := range map[string]string{
+		`{"kind":"recommend","users":[]}`:                                              `field "users": is empty; give the ids of at most 100 users`,
+		`{"kind":"recommend","users":[` + strings.Repeat("1,", 100) + `1]}`:            `field "users": is longer than 100`,
+		`{"kind":"recommend","users":[1],"user_id":1}`:                                 `field "users": stands in place of user_id and liked; leave those out`,
+		`{"kind":"recommend","users":[1],"liked":[1]}`:                                 `field "users": stands in place of user_id and liked; leave those out`,
+		`{"kind":"recommend","users":[1],"reasons":true}`:                              `field "reasons": is not for several users, whose ratings differ; leave it out`,
+		`{"kind":"similar","movie_id":1,"users":[1]}`:                                  `field "users": is for requests of kind recommend`,
+		`{"kind":"recommend","users":[-1]}`:                                            `field "users": -1 is negative`,
 		`{"kind":"recommend"`:                                                          `malformed JSON: {"kind":"recommend"`,
 		`{"user_id":1}`:                                                                `field "kind":  is not one of recommend, similar, explain, audience`,
 		`{"kind":"recommend"}`:                                                         `field "user_id": is missing; for an anonymous user give liked, a list of movies, which may be empty`,

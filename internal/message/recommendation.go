@@ -8,7 +8,8 @@ type Recommendation struct {
 	Kind         string
 	User         int64
 	HasUser      bool
-	Movie        int64 // of similar and explain
+	Users        []int64 // of one list for several, nil otherwise
+	Movie        int64   // of similar and explain
 	HasMovie     bool
 	MovieFields  []byte // title, genres and year of Movie as `"title":…`, empty where not known
 	Items        []RecommendedItem
@@ -63,6 +64,16 @@ func (r *Recommendation) AppendJSON(dst []byte) []byte {
 	dst = AppendString(dst, r.Kind)
 	if r.HasUser {
 		dst = appendID(dst, "user_id", r.User)
+	}
+	if r.Users != nil {
+		dst = append(dst, `,"users":[`...)
+		for k, user := range r.Users {
+			if k > 0 {
+				dst = append(dst, ',')
+			}
+			dst = strconv.AppendInt(dst, user, 10)
+		}
+		dst = append(dst, ']')
 	}
 	if r.HasMovie {
 		dst = appendID(dst, "movie_id", r.Movie)

@@ -103,6 +103,26 @@ func (s *userState) fold(m *Model, room *foldingRoom, without int) (bias float32
 	return float32(m.solve(-1, sum.stars(), n))
 }
 
+// AppendFactors appends a user's factors under m, all that is remembered folded in as
+// training's own half-step would, and returns the bias with them; false if m knows
+// none of the movies.
+func (u *Users) AppendFactors(dst []float32, m *Model, user int64) (factors []float32, bias float32, ok bool) {
+	room := m.folding().rooms.Get().(*foldingRoom)
+	defer m.folding().rooms.Put(room)
+	shard := u.shard(user)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	state := shard.users[user]
+	if state == nil {
+		return dst, 0, false
+	}
+	bias = state.fold(m, room, -1)
+	if len(room.rows) == 0 {
+		return dst, 0, false
+	}
+	return append(dst, room.x...), bias, true
+}
+
 func (r *foldingRoom) take(m *Model, movie int64, value float32) {
 	if row := m.row(m.movies, movie); row >= 0 {
 		r.rows, r.values = append(r.rows, int32(row)), append(r.values, value)
@@ -131,13 +151,25 @@ func (a *answer) known(user int64) int {
 
 // predict is the movie's predicted rating, by the way that predictions are made.
 func (a *answer) predict(q *Query, movie int64) float32 {
-	switch i := a.m.movieRow(movie); {
-	case q.Anonymous && i < 0:
-		return a.m.scale.Clamp(a.m.factors.Mean + a.taste.bias)
-	case q.Anonymous:
-		return a.m.stars(&a.taste, i)
-	case a.Users == nil:
-		return a.m.Predict(q.User, movie).Value
+	if len(a.members) > 0 { // their mean
+		sum := float32(0)
+		for _, user := range a.members {
+			sum += a.predictFor(user, movie)
+		}
+		return sum / float32(len(a.members))
 	}
-	return a.Users.Predict(a.m, q.User, movie).Value
+	switch i := a.m.movieRow(movie); {
+	case (q.Anonymous || len(q.Users) > 0) && i < 0:
+		return a.m.scale.Clamp(a.m.factors.Mean + a.taste.bias)
+	case q.Anonymous, len(q.Users) > 0:
+		return a.m.stars(&a.taste, i)
+	}
+	return a.predictFor(q.User, movie)
+}
+
+func (a *answer) predictFor(user, movie int64) float32 {
+	if a.Users == nil {
+		return a.m.Predict(user, movie).Value
+	}
+	return a.Users.Predict(a.m, user, movie).Value
 }

@@ -2,7 +2,6 @@ package model
 
 import (
 	"math"
-	"math/rand/v2"
 	"runtime"
 	"testing"
 
@@ -158,57 +157,13 @@ func TestAFoldedInUserTakesLittleMemory(t *testing.T) {
 // turned by a random orthogonal matrix: every product is the same but for rounding.
 func rotated(f *als.Factors, seed uint64) *als.Factors {
 	turned := *f
-	turned.UserFactors, turned.MovieFactors = turn(f.Rank, seed, f.UserFactors, f.MovieFactors)
+	turned.UserFactors, turned.MovieFactors = recsystest.Turned(f.Rank, seed, f.UserFactors, f.MovieFactors)
 	if p := f.Preference; p != nil {
 		head := *p
-		head.UserFactors, head.MovieFactors = turn(p.Rank, seed+1, p.UserFactors, p.MovieFactors)
+		head.UserFactors, head.MovieFactors = recsystest.Turned(p.Rank, seed+1, p.UserFactors, p.MovieFactors)
 		turned.Preference = &head
 	}
 	return &turned
-}
-
-// turn multiplies rows by an orthogonal matrix: Gram and Schmidt on random vectors.
-func turn(rank int, seed uint64, a, b []float32) (turnedA, turnedB []float32) {
-	r := rand.New(rand.NewPCG(seed, 9))
-	q := make([][]float64, rank)
-	for i := range q {
-		q[i] = make([]float64, rank)
-		for c := range q[i] {
-			q[i][c] = r.NormFloat64()
-		}
-		for range 2 {
-			for _, other := range q[:i] {
-				dot := 0.0
-				for c := range other {
-					dot += other[c] * q[i][c]
-				}
-				for c := range other {
-					q[i][c] -= dot * other[c]
-				}
-			}
-		}
-		norm := 0.0
-		for _, v := range q[i] {
-			norm += v * v
-		}
-		for c := range q[i] {
-			q[i][c] /= math.Sqrt(norm)
-		}
-	}
-	each := func(rows []float32) []float32 {
-		out := make([]float32, len(rows))
-		for from := 0; from < len(rows); from += rank {
-			for i := range q {
-				sum := 0.0
-				for c, v := range rows[from : from+rank] {
-					sum += q[i][c] * float64(v)
-				}
-				out[from+i] = float32(sum)
-			}
-		}
-		return out
-	}
-	return each(a), each(b)
 }
 
 // BenchmarkPredictAndLearnFoldedIn is a rating event of a user whom the model does

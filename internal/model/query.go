@@ -33,6 +33,7 @@ const (
 // Query asks for movies or users. Its zero value asks for nothing.
 type Query struct {
 	User      int64
+	Users     []int64 // of Recommend, in place of User: one list for all of them, without Reasons
 	Anonymous bool    // nobody known: Liked is all there is
 	Liked     []int64 // movies, of an anonymous user
 	Movie     int64   // of Similar and Explain
@@ -179,12 +180,17 @@ type answer struct {
 	taste   taste
 	unknown []int64 // movies that the query names and the model does not know
 	seen    idSet   // movies
+	members []int64 // of a group, of whom something is known
 }
 
 func (a *answer) done() { a.a.folders.Put(a.folders) }
 
 // who finds out what is known of the user.
 func (a *answer) who(q *Query) {
+	if len(q.Users) > 0 {
+		a.group(q)
+		return
+	}
 	if q.Anonymous {
 		a.taste, a.unknown = a.folders.liked(a.m, q.Liked)
 		a.seen.set(sortedIDs(q.Liked))

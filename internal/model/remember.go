@@ -50,6 +50,20 @@ func (u *Users) Forget(f ratings.Forgotten) {
 	u.fresh.touch()
 }
 
+// Apply takes in changes as a rating store does; of tags and views nothing is
+// remembered.
+func (u *Users) Apply(c ratings.Changes) {
+	for _, f := range c.Forgotten {
+		u.Forget(f)
+	}
+	for _, un := range c.Unrated {
+		u.Unrate(un)
+	}
+	for _, r := range c.Ratings {
+		u.Learn(r)
+	}
+}
+
 // Merge takes in what somebody else remembers of a user, at the time now, Unix
 // milliseconds, which is as good as reading the ratings then.
 func (u *Users) Merge(r Remembered, now int64) {
@@ -91,6 +105,28 @@ func (u *Users) Remember(user int64) Remembered {
 		}
 	}
 	return known
+}
+
+// Trim leaves the newest 2,000 ratings, as many as are folded in, and the newest
+// 2,000 of those taken back, and returns how many it cut.
+func (r *Remembered) Trim() (cut int) {
+	cut = max(len(r.Ratings)-maxFolded, 0) + max(len(r.Unrated)-maxFolded, 0)
+	r.Ratings = newest(r.Ratings)
+	if len(r.Unrated) > maxFolded {
+		slices.SortStableFunc(r.Unrated, func(a, b ratings.Unrated) int { return cmp.Compare(b.Time, a.Time) })
+		r.Unrated = r.Unrated[:maxFolded]
+		slices.SortFunc(r.Unrated, func(a, b ratings.Unrated) int { return cmp.Compare(a.Movie, b.Movie) })
+	}
+	return cut
+}
+
+// Known reports whether a user's ratings were read or followed since the start.
+func (u *Users) Known(user int64) bool {
+	shard := u.shard(user)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	state := shard.users[user]
+	return state != nil && state.refreshed > 0
 }
 
 // AppendHistory appends what is remembered of a user's ratings, one a movie and

@@ -12,19 +12,6 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
 )
 
-// take applies changes to users as a store would.
-func (u *Users) take(c ratings.Changes) {
-	for _, f := range c.Forgotten {
-		u.Forget(f)
-	}
-	for _, un := range c.Unrated {
-		u.Unrate(un)
-	}
-	for _, r := range c.Ratings {
-		u.Learn(r)
-	}
-}
-
 func randomChange(r *rand.Rand) ratings.Changes {
 	user, movie, time := r.Int64N(4), r.Int64N(5), r.Int64N(8)
 	switch r.IntN(10) {
@@ -54,8 +41,8 @@ func TestWhatIsRememberedIsWhatAStoreHolds(t *testing.T) {
 		r.Shuffle(len(changes), func(a, b int) { changes[a], changes[b] = changes[b], changes[a] })
 		all, part, merged := NewUsers(), NewUsers(), NewUsers()
 		for k, c := range changes {
-			all.take(c)
-			if part.take(c); r.IntN(4) > 0 && k < len(changes)-1 {
+			all.Apply(c)
+			if part.Apply(c); r.IntN(4) > 0 && k < len(changes)-1 {
 				continue
 			}
 			for user := range int64(4) { // others are told
@@ -167,6 +154,26 @@ func TestAnErasedUserIsUnknown(t *testing.T) {
 	}
 	if !slices.Contains(of.AllUsers(), erased) {
 		t.Error("after a new start the user is none")
+	}
+}
+
+// TestAUserOfWhomNothingIsRememberedIsAsTrained: the store was asked and had nothing.
+func TestAUserOfWhomNothingIsRememberedIsAsTrained(t *testing.T) {
+	m, users := mustNew(t, small()), NewUsers()
+	users.Merge(Remembered{User: 1}, 1)
+	if got, want := users.Predict(m, 1, 20), m.Predict(1, 20); got != want || !users.Known(1) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	users.Learn(ratings.Rating{User: 1, Movie: 10, Value: 4, Time: 1})
+	users.Unrate(ratings.Unrated{User: 1, Movie: 10, Time: 1})
+	r := ratings.Rating{User: 1, Movie: 20, Value: 4, Time: 2}
+	if got, want := users.PredictAndLearn(m, r), m.Predict(1, 20); got != want {
+		t.Errorf("with a rating taken back: %+v, want %+v", got, want)
+	}
+	fresh := NewUsers()
+	fresh.Learn(r)
+	if got, want := users.Predict(m, 1, 30), fresh.Predict(m, 1, 30); got != want {
+		t.Errorf("with another one: %+v, want %+v", got, want)
 	}
 }
 

@@ -125,8 +125,9 @@ func (s *userState) isErased() bool { return s.rare != nil && s.rare.erased }
 
 // Predict predicts as m.Predict does, with the user's current bias in place of
 // the trained one, or with the factors of a user who is folded in. The pair's own
-// rating, if there is one, has no part in them: a prediction that is made again after its rating was learned is the
-// same, and live accuracy is never measured on what was learned.
+// rating, if there is one, has no part in them: a prediction that is made again
+// after its rating was learned is the same, and live accuracy is never measured on
+// what was learned.
 func (u *Users) Predict(m *Model, user, movie int64) Prediction {
 	shard := u.shard(user)
 	shard.mu.Lock()
@@ -237,17 +238,19 @@ func (s *userState) predict(m *Model, user int64, row, i int, fixed float64, at 
 	if s.newest.model != m.number {
 		s.take(m, row)
 	}
+	predicted := Prediction{ColdUser: !isRated(m.factors.UserCounts, row), ColdMovie: m.movieCount(i) == 0}
+	if len(s.movies) == 0 { // nothing is remembered: what training knew is all
+		predicted.Value = m.scale.Clamp(float32(fixed + float64(m.factors.UserBias[row])))
+		return predicted
+	}
 	sum, n := s.newest.sum, len(s.movies)
 	if known {
 		sum -= residualOf(s.rated[at].value, m.learned(fixed, i))
 		n--
 		fixed = m.fixedWithout(user, row, i, fixed)
 	}
-	return Prediction{
-		Value:     m.scale.Clamp(float32(fixed + m.solve(row, sum.stars(), n))),
-		ColdUser:  !isRated(m.factors.UserCounts, row),
-		ColdMovie: m.movieCount(i) == 0,
-	}
+	predicted.Value = m.scale.Clamp(float32(fixed + m.solve(row, sum.stars(), n)))
+	return predicted
 }
 
 // take makes the sum of m the newest. It is among the others, or made from the

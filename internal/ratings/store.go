@@ -49,6 +49,8 @@ type Changes struct {
 	Views     []View
 	Unrated   []Unrated
 	Forgotten []Forgotten
+	Items     []Item
+	Profiles  []Profile
 
 	// Offsets say where the changes come from: with them every event before is
 	// taken in. They are stored not before the changes are.

@@ -19,6 +19,8 @@ type MemoryStore struct {
 	forgotten map[int64]int64 // erased up to and including, by user
 	revision  int64
 	offsets   ratings.Offsets
+	items     map[int64]ratings.Item
+	profiles  map[int64]ratings.Profile
 }
 
 var _ ratings.Store = (*MemoryStore)(nil)
@@ -37,6 +39,7 @@ func NewMemoryStore() *MemoryStore {
 	return &MemoryStore{
 		cells: map[pair]cell{}, forgotten: map[int64]int64{},
 		tags: map[ratings.Tag]bool{}, views: map[ratings.View]bool{},
+		items: map[int64]ratings.Item{}, profiles: map[int64]ratings.Profile{},
 	}
 }
 
@@ -71,6 +74,7 @@ func (s *MemoryStore) Apply(ctx context.Context, changes ratings.Changes) error 
 			s.views[view] = true
 		}
 	}
+	s.describe(changes.Items, changes.Profiles)
 	return nil
 }
 
@@ -133,6 +137,9 @@ func (s *MemoryStore) forget(f ratings.Forgotten) {
 		if s.isForgotten(view.User, view.Time) {
 			delete(s.views, view)
 		}
+	}
+	if p, known := s.profiles[f.User]; known && p.Time <= f.Time {
+		delete(s.profiles, f.User)
 	}
 }
 

@@ -46,6 +46,7 @@ func StoreContract(t *testing.T, open func(t *testing.T) ratings.Store, options 
 	t.Run("scan gives more than one batch's worth, each once", func(t *testing.T) { checkScan(t, open(t), choices) })
 	t.Run("scan stops at the error of its function", func(t *testing.T) { checkScanError(t, open(t)) })
 	t.Run("tags and views are choices", func(t *testing.T) { checkChoices(t, open(t)) })
+	t.Run("the newest item of a movie and profile of a user hold", func(t *testing.T) { checkDirectory(t, open) })
 	t.Run("offsets of events only grow", func(t *testing.T) { checkOffsets(t, open(t)) })
 	t.Run("nothing is read or written under an ended context", func(t *testing.T) { checkEnded(t, open(t)) })
 }

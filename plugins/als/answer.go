@@ -33,7 +33,7 @@ The reply names the request (request_id as it came, or topic-partition-offset), 
 Messages of other kinds are left as they are, so that the processors for all kinds can stand one behind the other. A reply has its kind in the metadata recsys_kind too. A request that cannot be read is marked with an error that names the field, what stands there and what would do; it is never dropped. Requests wait while there is no model yet.`).
 		Field(modelField()).
 		Field(service.NewStringField(answerFieldCatalog).
-			Description("The label of a movie_catalog resource, for titles, genres and years. Without one replies have none, and filters by genre and year are rejected.").
+			Description("The label of a movie_catalog resource, for titles, genres and years, and for which movies are hidden, which are in no list. Without one replies have none, and filters by genre and year are rejected.").
 			Default(""))
 }
 
@@ -174,7 +174,7 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 		return nil, err
 	}
 	reply := message.Recommendation{
-		RequestID: request.ID, Kind: request.Kind, User: request.User, HasUser: request.HasUser,
+		RequestID: request.ID, Kind: request.Kind, User: request.User, HasUser: request.HasUser, Users: request.Users,
 		RequestedAt: b.now, PredictedAt: b.now, Extra: request.Extra,
 	}
 	if origin := message.OriginFrom(msg.Context()); origin != nil {
@@ -188,6 +188,11 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 	}
 	if request.HasUser && b.history != nil {
 		a.refresh(b, request.User)
+	}
+	if b.history != nil {
+		for _, user := range request.Users {
+			a.refresh(b, user)
+		}
 	}
 	b.texts = b.texts[:0]
 	if err := a.answer(b, &request, &reply); err != nil {
@@ -229,7 +234,7 @@ func (b *answering) query(request *message.RecommendRequest, reply *message.Reco
 	}
 	reply.ModelVersion = of.Version.Name
 	q := &model.Query{
-		User: request.User, Anonymous: !request.HasUser, Liked: request.Liked, Movie: request.Movie,
+		User: request.User, Users: request.Users, Anonymous: !request.HasUser && request.Users == nil, Liked: request.Liked, Movie: request.Movie,
 		N: request.N, Offset: request.Offset, Exclude: request.Exclude, Candidates: request.Candidates,
 		WithSeen: request.WithSeen, MinCount: request.Filters.MinCount,
 		Popularity: request.Popularity, Diversity: request.Diversity, Reasons: request.Reasons,
@@ -239,11 +244,10 @@ func (b *answering) query(request *message.RecommendRequest, reply *message.Reco
 		YearFrom: request.Filters.YearFrom, YearTo: request.Filters.YearTo,
 	}
 	switch {
-	case filter.Empty():
-	case b.movies == nil:
-		return of, nil, message.Rejectf(b.component, `field "filters": genres and years are not known here; give this processor a catalog`)
-	default:
+	case b.movies != nil:
 		q.Keep = b.movies.Keep(filter)
+	case !filter.Empty():
+		return of, nil, message.Rejectf(b.component, `field "filters": genres and years are not known here; give this processor a catalog`)
 	}
 	return of, q, nil
 }
@@ -257,6 +261,9 @@ func (b *answering) fields(movie int64) []byte {
 	b.texts = b.movies.AppendFields(b.texts, movie)
 	return b.texts[begin:len(b.texts):len(b.texts)]
 }
+
+// hidden reports whether a movie is to be in no list.
+func (b *answering) hidden(movie int64) bool { return b.movies != nil && b.movies.Hidden(movie) }
 
 // asks tells of which movie the reply is.
 func (b *answering) asks(request *message.RecommendRequest, reply *message.Recommendation) {

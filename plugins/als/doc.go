@@ -2,7 +2,8 @@
 // (the live model), model_load (an announcement swaps it), als_predict (a
 // request becomes a prediction), als_recommend, als_similar, als_explain and
 // als_audience (a request becomes a list), als_requests (a clock becomes requests
-// for all users or movies) and als_train (a trigger becomes a version).
+// for all users or movies), als_fold_in (events become users' records), user_load
+// (which are followed) and als_train (a trigger becomes a version).
 package als
 
 import (

@@ -1,9 +1,12 @@
 package als
 
 import (
+	"slices"
+
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/model"
 )
 
 func explainSpec() *service.ConfigSpec {
@@ -58,6 +61,13 @@ func explain(b *answering, request *message.RecommendRequest, reply *message.Rec
 	e := of.Explain(q)
 	reply.Head, reply.Basis, reply.ColdUser, reply.ColdMovie = string(e.Head), string(e.Basis), e.ColdUser, e.ColdMovie
 	reply.Explained = &message.Explained{Score: e.Score, Prediction: e.Prediction, Base: e.Base, Rest: e.Rest}
+	e.Contributions = slices.DeleteFunc(e.Contributions, func(c model.Contribution) bool {
+		if b.hidden(c.Movie) {
+			reply.Explained.Rest += c.Score
+			return true
+		}
+		return false
+	})
 	from, to := min(q.Offset, len(e.Contributions)), min(q.Offset+q.N, len(e.Contributions))
 	for k, c := range e.Contributions {
 		if k < from || k >= to {

@@ -32,7 +32,7 @@ A version is verified and warmed before it serves; if that fails the version tha
 
 A challenger serves its share of the users, chosen by a stable hash of user and challenger, so that nobody changes sides when another challenger comes or goes; with no share it predicts in shadow. A challenger that cannot be loaded is left out, and the champion goes on. A version that keeps a role is not loaded again.
 
-It also keeps every user's bias current between trainings: from the rating store at start, and from the ratings that als_predict sees.
+It also keeps what is known of every user current between trainings: ratings, ratings that were taken back and erasures from the rating store at start, from the records that user_load follows, and from the ratings that als_predict sees. Users whom the model knows get a bias of now, all others factors too.
 
 Read as a cache it gives the key version; it cannot be written.`).
 		Field(service.NewURLField(modelFieldRegistry).
@@ -69,8 +69,10 @@ type modelCache struct {
 	poll     time.Duration
 	mgr      *service.Resources
 	log      *service.Logger
+	learned  chan struct{} // closed once the store's ratings are known
 	stop     context.CancelFunc
-	stopped  chan struct{}
+	stopped  chan struct{} // closed when the follower has stopped
+	folded   chan struct{} // closed when foldInMovies has
 }
 
 func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCache, error) {
@@ -82,7 +84,7 @@ func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCa
 	if err != nil {
 		return nil, err
 	}
-	c := &modelCache{mgr: mgr, log: mgr.Logger(), stopped: make(chan struct{})}
+	c := &modelCache{mgr: mgr, log: mgr.Logger(), learned: make(chan struct{}), stopped: make(chan struct{}), folded: make(chan struct{})}
 	if c.poll, err = conf.FieldDuration(modelFieldPoll); err != nil {
 		return nil, err
 	}
@@ -110,11 +112,39 @@ func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCa
 	}
 	mgr.SetGeneric(model.LiveKey{Label: mgr.Label()}, c.follower.Live)
 	mgr.SetGeneric(registry.FollowerKey{Label: mgr.Label()}, c.follower)
+	mgr.SetGeneric(learnedKey{mgr.Label()}, c.learned)
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	go c.run(ctx)
+	go c.foldInMovies(ctx)
 	return c, nil
 }
+
+const (
+	// movieFoldPeriod is how often movies are folded in that were rated since.
+	movieFoldPeriod = 250 * time.Millisecond
+	// movieFoldShare bounds what that takes of a processor: one part in so many.
+	movieFoldShare = 5
+)
+
+// foldInMovies keeps up with movies that are rated and that the model does not know.
+func (c *modelCache) foldInMovies(ctx context.Context) {
+	defer close(c.folded)
+	added := c.mgr.Metrics().NewGauge("als_model_added_movies")
+	for {
+		begun := time.Now()
+		added.Set(int64(c.follower.Live.FoldInMovies()))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(max(movieFoldPeriod, movieFoldShare*time.Since(begun))):
+		}
+	}
+}
+
+// learnedKey is the key of the channel that an als_model closes once it knows all
+// ratings of its store.
+type learnedKey struct{ label string }
 
 // beside says in words which challengers a line-up has.
 func beside(l *model.LineUp) string {
@@ -133,6 +163,9 @@ func beside(l *model.LineUp) string {
 func (c *modelCache) run(ctx context.Context) {
 	defer close(c.stopped)
 	learned := c.store == ""
+	if learned {
+		close(c.learned)
+	}
 	var last string // the last complaint, said once
 	ticker := time.NewTicker(c.poll)
 	defer ticker.Stop()
@@ -140,7 +173,9 @@ func (c *modelCache) run(ctx context.Context) {
 		err := c.follower.Poll()
 		if !learned {
 			learning := c.learnHistories(ctx)
-			learned = learning == nil
+			if learned = learning == nil; learned {
+				close(c.learned)
+			}
 			err = errors.Join(err, learning)
 		}
 		switch {
@@ -171,9 +206,7 @@ func (c *modelCache) learnHistories(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading who was forgotten from %q: %w", c.store, err)
 	}
-	for _, f := range forgotten {
-		c.follower.Live.Users.Forget(f)
-	}
+	c.follower.Live.Users.Apply(ratings.Changes{Forgotten: forgotten})
 	err = store.Scan(ctx, func(batch []ratings.Rating) error {
 		for _, r := range batch {
 			c.follower.Live.Users.Learn(r)
@@ -217,10 +250,12 @@ func (c *modelCache) Delete(context.Context, string) error { return errModelRead
 
 func (c *modelCache) Close(ctx context.Context) error {
 	c.stop()
-	select {
-	case <-c.stopped:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	for _, stopped := range []chan struct{}{c.stopped, c.folded} {
+		select {
+		case <-stopped:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	return nil
 }

@@ -28,8 +28,9 @@ All that a request may say beside user_id:
 | n, offset | 10, 0 | how many (1 to 1000), after how many (0 to 10000). Pages neither overlap nor leave a gap while neither the model nor what is known of the user changes. A page with fewer than n items is the last. |
 | exclude | none | ids of movies that are left out, at most 10000 |
 | candidates | all | the only movies to choose from, at most 10000; those that the model does not know are left out and named in unknown |
-| exclude_seen | true | leave out what the user has rated, as far as the rating store, read at start, or the ratings that als_predict saw in this process tell, and what an anonymous user likes |
+| exclude_seen | true | leave out what the user has rated, as far as the rating store, user_load or the ratings that als_predict saw in this process tell, and what an anonymous user likes |
 | liked | | in place of user_id: movies that an anonymous user likes. May be empty |
+| users | | in place of user_id: at most 100 users who shall watch together. One list, by the mean of their scores, without what any of them has rated; those of whom nothing is known have no part in the mean. The champion serves it |
 | filters.genres, filters.not_genres | | movies with at least one of these genres, with none of those; case does not matter |
 | filters.year_from, filters.year_to | | years of the movies, both inclusive. A movie without year is in no range |
 | filters.min_count | 0 | ratings that a movie had at least in training |
@@ -83,7 +84,7 @@ func recommend(b *answering, request *message.RecommendRequest, reply *message.R
 }
 
 func (b *answering) reason(r *model.Reason) *message.Reason {
-	if r == nil {
+	if r == nil || b.hidden(r.Movie) {
 		return nil
 	}
 	return &message.Reason{Movie: r.Movie, Rating: r.Rating, HasRating: r.Rating > 0, Score: r.Score, Fields: b.fields(r.Movie)}

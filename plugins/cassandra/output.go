@@ -153,6 +153,12 @@ func query(mapping *service.MessageBatchBloblangExecutor, i int) (*any, error) {
 		return nil, err
 	}
 	value, err := mapped.AsStructured()
+	if err != nil { // a root of text is taken for JSON
+		var text []byte
+		if text, err = mapped.AsBytes(); err == nil {
+			value = string(text)
+		}
+	}
 	return &value, err
 }
 

@@ -23,8 +23,8 @@ type SetupOptions struct {
 	Print       func(line string) // called for every statement; may be nil
 }
 
-// Setup creates the keyspace and the tables of config/schema.cql where they are
-// missing, one statement after the other, and waits after each until all nodes
+// Setup creates the keyspace, the tables and the columns of config/schema.cql that
+// are missing, one statement after the other, and waits after each until all nodes
 // agree. What exists stays as it is; Check tells whether it fits.
 func Setup(ctx context.Context, s Settings, o SetupOptions) error {
 	if err := s.check(); err != nil {
@@ -73,11 +73,27 @@ func missingStatements(ctx context.Context, session *gocql.Session, keyspace str
 	}
 	var missing []string
 	for _, statement := range all {
-		if table, ok := parseTable(statement); ok && found[table.name] == nil {
+		table, ok := parseTable(statement)
+		switch {
+		case !ok:
+		case found[table.name] == nil:
 			missing = append(missing, statement)
+		default:
+			missing = append(missing, missingColumns(keyspace, table, found[table.name])...)
 		}
 	}
 	return missing, nil
+}
+
+// missingColumns adds what a newer release has. A column that belongs to the key
+// cannot be added: Check tells.
+func missingColumns(keyspace string, table schemaTable, have map[string]string) (statements []string) {
+	for _, column := range table.columns {
+		if _, ok := have[column.name]; !ok && !isKey(table, column.name) {
+			statements = append(statements, fmt.Sprintf("ALTER TABLE %s.%s ADD %s %s", cqlName(keyspace), table.name, column.name, column.cqlType))
+		}
+	}
+	return statements
 }
 
 func applyStatement(ctx context.Context, session *gocql.Session, statement string) error {

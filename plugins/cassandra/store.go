@@ -25,6 +25,8 @@ const (
 	deleteRatings = "DELETE FROM ratings USING TIMESTAMP ? WHERE user_id = ?"
 	deleteTags    = "DELETE FROM tags USING TIMESTAMP ? WHERE user_id = ?"
 	deleteViews   = "DELETE FROM views USING TIMESTAMP ? WHERE user_id = ?"
+	insertProfile = "INSERT INTO users (user_id, profile) VALUES (?, ?) USING TIMESTAMP ?"
+	deleteProfile = "DELETE FROM users USING TIMESTAMP ? WHERE user_id = ?"
 	insertOffset  = "INSERT INTO event_offsets (topic, partition, next) VALUES (?, ?, ?) USING TIMESTAMP ?"
 	countRatings  = "UPDATE counters SET value = value + ? WHERE name = 'ratings' AND shard = ?"
 )
@@ -255,7 +257,7 @@ type changeGroups struct {
 
 // groupChanges gives groups of at most groupRows statements, each of one user.
 func groupChanges(c ratings.Changes) ([][]gocql.BatchEntry, error) {
-	statements := len(c.Ratings) + len(c.Tags) + len(c.Views) + len(c.Unrated) + 4*len(c.Forgotten)
+	statements := len(c.Ratings) + len(c.Tags) + len(c.Views) + len(c.Unrated) + len(c.Profiles) + 5*len(c.Forgotten)
 	g := &changeGroups{cells: newCellWriter(5 * statements), open: make(map[int64]int, min(statements, 1024))}
 	for _, r := range c.Ratings {
 		if err := g.add(r.User, r.Time, insertRating, func(w *cellWriter, at int64) int {
@@ -302,16 +304,26 @@ func groupChanges(c ratings.Changes) ([][]gocql.BatchEntry, error) {
 			return nil, err
 		}
 	}
+	for _, p := range c.Profiles {
+		if err := g.add(p.User, p.Time, insertProfile, func(w *cellWriter, at int64) int {
+			w.long(p.User)
+			w.text(p.State())
+			w.long(at)
+			return 3
+		}); err != nil {
+			return nil, err
+		}
+	}
 	for _, f := range c.Forgotten {
 		if err := g.forget(f); err != nil {
 			return nil, err
 		}
 	}
-	return g.groups, nil
+	return appendItems(g.groups, c.Items)
 }
 
 func (g *changeGroups) forget(f ratings.Forgotten) error {
-	for _, statement := range []string{deleteRatings, deleteTags, deleteViews} {
+	for _, statement := range []string{deleteRatings, deleteTags, deleteViews, deleteProfile} {
 		if err := g.add(f.User, f.Time, statement, func(w *cellWriter, at int64) int {
 			w.long(at)
 			w.long(f.User)

@@ -269,7 +269,7 @@ func TestChangesAreGroupedByUser(t *testing.T) {
 		Views:     []ratings.View{{User: 3, Movie: 1, Time: 1}},
 	}
 	groups, err := groupChanges(changes)
-	if err != nil || len(groups) != 3 || len(groups[0]) != 6 || len(groups[1]) != 2 || len(groups[2]) != 2 {
+	if err != nil || len(groups) != 3 || len(groups[0]) != 7 || len(groups[1]) != 2 || len(groups[2]) != 2 {
 		t.Fatalf("%d groups, %v", len(groups), err)
 	}
 	cells := func(entry gocql.BatchEntry) (values []int64) {
@@ -357,7 +357,7 @@ func TestAnEventTimeIsMicroseconds(t *testing.T) {
 
 func TestTheSchemaIsReadAndCompared(t *testing.T) {
 	wanted, err := wantedTables("Mine")
-	if err != nil || len(wanted) != 8 {
+	if err != nil || len(wanted) != 9 {
 		t.Fatalf("%d tables, %v", len(wanted), err)
 	}
 	found := foundTables{}
@@ -369,6 +369,16 @@ func TestTheSchemaIsReadAndCompared(t *testing.T) {
 	}
 	if problems := compareTables("Mine", wanted, found); len(problems) != 0 {
 		t.Errorf("it differs from itself: %v", problems)
+	}
+	for _, table := range wanted {
+		if got := missingColumns("Mine", table, found[table.name]); got != nil {
+			t.Errorf("to be added: %q", got)
+		}
+	}
+	older := map[string]string{"movie_id": "bigint", "title": "text", "genres": "set<text>"}
+	at := slices.IndexFunc(wanted, func(s schemaTable) bool { return s.name == "movies" })
+	if got := missingColumns("Mine", wanted[at], older); !slices.Equal(got, []string{`ALTER TABLE "Mine".movies ADD item text`}) {
+		t.Errorf("setup of an older keyspace does %q", got)
 	}
 	found["ratings"]["rating"] = "double"
 	delete(found["links"], "tmdb_id")
@@ -390,7 +400,7 @@ func TestTheSchemaIsReadAndCompared(t *testing.T) {
 		}
 	}
 	statements, err := schemaStatements("k", "{'class': 'SimpleStrategy', 'replication_factor': 1}")
-	if err != nil || len(statements) != 9 ||
+	if err != nil || len(statements) != 10 ||
 		statements[0] != "CREATE KEYSPACE IF NOT EXISTS k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1} AND durable_writes = true" {
 		t.Errorf("%d statements, %v: %s", len(statements), err, statements[0])
 	}
@@ -427,3 +437,24 @@ func TestRowsAreJSONAndNullStaysNull(t *testing.T) {
 }
 
 func native(kind gocql.Type) gocql.TypeInfo { return gocql.NewNativeType(4, kind, "") }
+
+// TestTheTimeOfWritingMayBeText: it was read as JSON, as which it has several values.
+func TestTheTimeOfWritingMayBeText(t *testing.T) {
+	want := time.Date(2026, 1, 2, 15, 4, 5, 678_000_000, time.UTC).UnixMicro()
+	for _, mapping := range []string{"root = this.at", "root = this.at.ts_parse(\"2006-01-02T15:04:05Z07:00\")", "root = this.micros", "root = this.micros.string()"} {
+		conf, err := outputSpec().ParseYAML("addresses: [a]\nquery: INSERT INTO t (a) VALUES (?)\nusing_timestamp: '"+mapping+"'\n", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := parseOutputConfig(conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch := service.MessageBatch{service.NewMessage(fmt.Appendf(nil, `{"at":"2026-01-02T15:04:05.678Z","micros":%d}`, want))}
+		o := &output{config: c}
+		values, err := o.withTime(executor(batch, c.eventTime), 0, []any{"a"})
+		if err != nil || len(values) != 2 || values[1] != want {
+			t.Errorf("%s: %v, %v", mapping, values, err)
+		}
+	}
+}

@@ -49,8 +49,19 @@ func Check(ctx context.Context, s Settings, o CheckOptions) ([]Problem, error) {
 	if lifecycle && !policed {
 		problems = append(problems, Problem{Object: "ILM policy " + templateName(s), What: "it is missing", Mend: "run `recsys-benthos setup`"})
 	}
+	lists, err := readTemplate(listsFile, SetupOptions{Replicas: o.Replicas, Shards: o.Shards})
+	if err != nil {
+		return problems, err
+	}
+	found, err := a.checkTemplate(ctx, listsName, lists)
+	if err != nil {
+		return problems, err
+	}
+	problems = append(problems, found...)
 	for _, look := range []func(context.Context, Settings, indexTemplate) ([]Problem, error){
-		a.checkTemplate, a.checkMappings, a.checkSettings, a.checkHealth,
+		func(ctx context.Context, s Settings, want indexTemplate) ([]Problem, error) {
+			return a.checkTemplate(ctx, templateName(s), want)
+		}, a.checkMappings, a.checkSettings, a.checkHealth,
 	} {
 		found, err := look(ctx, s, want)
 		if err != nil {
@@ -61,8 +72,7 @@ func Check(ctx context.Context, s Settings, o CheckOptions) ([]Problem, error) {
 	return problems, nil
 }
 
-func (a *admin) checkTemplate(ctx context.Context, s Settings, want indexTemplate) ([]Problem, error) {
-	name := templateName(s)
+func (a *admin) checkTemplate(ctx context.Context, name string, want indexTemplate) ([]Problem, error) {
 	there, exists, err := a.template(ctx, name)
 	if err != nil {
 		return nil, err

@@ -134,7 +134,7 @@ func testSetup(t *testing.T, address string) {
 		{SetupOptions{Replicas: &none}, Kept},
 	} {
 		changes, err := Setup(ctx, s, step.options)
-		if err != nil || len(changes) != 2 || changes[0].Action != Skipped || changes[1].Action != step.want {
+		if err != nil || len(changes) != 3 || changes[0].Action != Skipped || changes[1].Action != step.want || changes[2].Action != step.want {
 			t.Fatalf("%+v: %v, %v, want %s", step.options, changes, err, step.want)
 		}
 	}

@@ -44,7 +44,7 @@ func (c Change) String() string {
 	return c.Object + ": " + string(c.Action) + " (" + c.Detail + ")"
 }
 
-// Setup puts the ILM policy and the index template of config/elasticsearch into
+// Setup puts the ILM policy and the index templates of config/elasticsearch into
 // the cluster, and says what it did. Doing it again changes nothing. Indices that
 // exist keep their mappings and settings; Check finds those that do not fit. A
 // cluster without ILM (a distribution without X-Pack) gets the template alone.
@@ -64,6 +64,14 @@ func Setup(ctx context.Context, s Settings, o SetupOptions) ([]Change, error) {
 		return changes, err
 	}
 	change, err = a.setUpTemplate(ctx, templateName(s), want, o.DryRun)
+	if err != nil {
+		return changes, err
+	}
+	changes = append(changes, change)
+	if want, err = readTemplate(listsFile, o); err != nil {
+		return changes, err
+	}
+	change, err = a.setUpTemplate(ctx, listsName, want, o.DryRun)
 	if err != nil {
 		return changes, err
 	}

@@ -131,7 +131,7 @@ func TestSetupWithLifecycleManagement(t *testing.T) {
 		want   Action
 	}{{true, Created}, {false, Created}, {false, Kept}} {
 		changes, err := Setup(within(t, 5*time.Second), settings, SetupOptions{DryRun: step.dryRun})
-		if err != nil || len(changes) != 2 || changes[0].Action != step.want || changes[1].Action != step.want {
+		if err != nil || len(changes) != 3 || changes[0].Action != step.want || changes[1].Action != step.want || changes[2].Action != step.want {
 			t.Errorf("%+v: %v, %v", step, changes, err)
 		}
 	}

@@ -21,6 +21,8 @@ import (
 const (
 	templateFile = "elasticsearch/predictions-template.json"
 	policyFile   = "elasticsearch/predictions-ilm.json"
+	listsFile    = "elasticsearch/recommendations-template.json"
+	listsName    = "recommendations"
 	defaultName  = "predictions"
 
 	settingShards    = "index.number_of_shards"
@@ -39,23 +41,31 @@ type indexTemplate struct {
 	} `json:"template"`
 }
 
-// wantedTemplate is the template of config/, for the index of these settings.
-func wantedTemplate(s Settings, o SetupOptions, lifecycle bool) (indexTemplate, error) {
-	var t indexTemplate
-	data, err := config.Files.ReadFile(templateFile)
+// readTemplate reads a template of config/.
+func readTemplate(file string, o SetupOptions) (t indexTemplate, err error) {
+	data, err := config.Files.ReadFile(file)
 	if err == nil {
 		err = json.Unmarshal(data, &t)
 	}
 	if err != nil {
-		return t, fmt.Errorf("reading %s: %w", templateFile, err)
+		return t, fmt.Errorf("reading %s: %w", file, err)
 	}
-	t.Patterns = []string{pattern(s)}
 	if o.Replicas != nil {
 		t.Template.Settings[settingReplicas] = *o.Replicas
 	}
 	if o.Shards > 0 {
 		t.Template.Settings[settingShards] = o.Shards
 	}
+	return t, nil
+}
+
+// wantedTemplate is the template of config/, for the index of these settings.
+func wantedTemplate(s Settings, o SetupOptions, lifecycle bool) (indexTemplate, error) {
+	t, err := readTemplate(templateFile, o)
+	if err != nil {
+		return t, err
+	}
+	t.Patterns = []string{pattern(s)}
 	if !lifecycle {
 		delete(t.Template.Settings, settingLifecycle) // such a cluster refuses the setting
 	} else {

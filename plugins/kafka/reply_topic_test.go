@@ -12,7 +12,7 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 )
 
-const replyYAML = outputYAML + "reply_topics: [\"mobile, web\", \"\"]\n"
+const replyYAML = outputYAML + "reply_topics: ['mobile, web', '']\n"
 
 // asking is a message of a record that asks for its reply by headers.
 func asking(t *testing.T, value string, topics ...string) *service.Message {

@@ -26,17 +26,19 @@ func catalogSpec() *service.ConfigSpec {
 		Version("0.1.0").
 		Categories("Recommending").
 		Summary("The movies by id: titles and genres, held in memory.").
-		Description("A resource for movie_enrich. Read as a cache, it gives a movie's title, genres, imdb_id and tmdb_id as JSON by its id; it cannot be written.").
+		Description(`A resource for movie_enrich and what answers with lists. Read as a cache, it gives a movie's title, genres, imdb_id and tmdb_id as JSON by its id; it cannot be written.
+
+Over the movies of `+"`source`"+`, or of the store's own tables where there is no source, stand those that events of type item changed: the store has them, and movie_load brings what is new. Of two states of a movie the one with the newer event time holds. Movies that are hidden are in no list.`).
 		Field(service.NewStringField(catalogFieldSource).
 			Description("A MovieLens folder, archive (zip, gz) or movie file (movies.csv, movies.dat, u.item).").
 			Default("").Example("./ml-latest-small")).
 		Field(service.NewStringField(catalogFieldStore).
-			Description("Instead of `source`: the label of a rating store that keeps movies too, such as `cassandra_ratings` with its tables movies and links. While it is away at the start, what needs movies waits.").
+			Description("The label of a rating store, for the movies that events of type item entered; without `source` for all movies, which cassandra_ratings keeps in its tables movies and links. While it is away at the start, what needs movies waits.").
 			Default("").Example("rating_store")).
 		Field(service.NewDurationField(catalogFieldReload).
-			Description("How often the source is read again; 0s means never. If that fails the old content stays and the log says so.").
+			Description("How often source and store are read again; 0s means never. If that fails the old content stays and the log says so.").
 			Default("0s").Advanced()).
-		LintRule(`root = if (this.source.or("") == "") == (this.store.or("") == "") { "give either source, a MovieLens folder or file, or store, the label of a rating store with movies" }`).
+		LintRule(`root = if this.source.or("") == "" && this.store.or("") == "" { "give source, a MovieLens folder or file, or store, the label of a rating store with movies, or both" }`).
 		Example("Titles from a MovieLens folder", "", `
 cache_resources:
   - label: catalog
@@ -97,20 +99,31 @@ func openCatalog(conf *service.ParsedConfig, mgr *service.Resources) (*catalog.C
 		return nil, err
 	}
 	switch {
-	case (path == "") == (label == ""):
-		return nil, fmt.Errorf("give either %s, a MovieLens folder or file, or %s, the label of a rating store with movies", catalogFieldSource, catalogFieldStore)
-	case path != "":
+	case path == "" && label == "":
+		return nil, fmt.Errorf("give %s, a MovieLens folder or file, or %s, the label of a rating store with movies, or both", catalogFieldSource, catalogFieldStore)
+	case label == "":
 		return catalog.Open(path)
 	}
 	if err := mgr.AccessCache(context.Background(), label, func(service.Cache) {}); err != nil {
 		return nil, fmt.Errorf("opening rating store %q: %w", label, err)
 	}
 	value, _ := mgr.GetGeneric(ratings.StoreKey{Label: label})
+	items, _ := value.(catalog.Items)
+	if path != "" {
+		if items == nil {
+			return nil, fmt.Errorf("resource %q is not a rating store that keeps movies", label)
+		}
+		// Now, so that a folder that is not there fails; the store is waited for.
+		if _, err := catalog.Files(path).Movies(context.Background()); err != nil {
+			return nil, fmt.Errorf("reading the movie catalog: %w", err)
+		}
+		return catalog.New(catalog.Files(path), items), nil
+	}
 	source, ok := value.(catalog.Source)
 	if !ok {
-		return nil, fmt.Errorf("resource %q keeps no movies; give the label of a cassandra_ratings resource, or the field %s", label, catalogFieldSource)
+		return nil, fmt.Errorf("resource %q has no movies of its own; give the label of a cassandra_ratings resource, or the field %s", label, catalogFieldSource)
 	}
-	return catalog.New(source), nil
+	return catalog.New(source, items), nil
 }
 
 // run reads the movies until there are some, and then every so often.

@@ -3,6 +3,8 @@ package movies
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -127,7 +129,28 @@ func until(t *testing.T, condition func() bool) {
 
 func TestAStoreWithoutMoviesIsRefused(t *testing.T) {
 	_, _, err := openCatalogOf(t, recsystest.NewMemoryStore(), "store: rating_store\n")
-	if err == nil || !strings.Contains(err.Error(), `resource "rating_store" keeps no movies; give the label of a cassandra_ratings resource`) {
+	if err == nil || !strings.Contains(err.Error(), `resource "rating_store" has no movies of its own; give the label of a cassandra_ratings resource`) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestEnteredMoviesStandOverTheSource(t *testing.T) {
+	store := recsystest.NewMemoryStore()
+	if err := store.Apply(t.Context(), ratings.Changes{Items: []ratings.Item{{ID: 9, Title: "Nine (2009)", Time: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "movies.csv")
+	if err := os.WriteFile(path, []byte("movieId,title,genres\n1,One (1990),Drama\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := openCatalogOf(t, store, "store: rating_store\nsource: "+path+"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.catalog.Wait(t.Context()); err != nil || c.catalog.Len() != 2 {
+		t.Errorf("%d movies, %v", c.catalog.Len(), err)
+	}
+	if _, _, err := openCatalogOf(t, store, "store: rating_store\nsource: /nowhere\n"); err == nil || !strings.Contains(err.Error(), "/nowhere") {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -18,12 +18,19 @@ func eventSpec() *service.ConfigSpec {
 	return service.NewConfigSpec().
 		Version("0.1.0").
 		Categories("Recommending").
-		Summary("Decodes, checks and normalises events: what a user rated, tagged, viewed, took back, or wants forgotten.").
+		Summary("Decodes, checks and normalises events: what a user rated, tagged, viewed, took back, or wants forgotten, and what was entered of movies and users.").
 		Description(`
 An event is the original system's JSON, in which every value may be a string:
 
 `+"```json"+`
 {"event_type": "rate", "user_id": "514", "movie_id": "318", "value": "4.5", "timestamp": "1533873124"}
+`+"```"+`
+
+An event of type item says all of a movie, one of type user all of a user's profile:
+
+`+"```json"+`
+{"event_type": "item", "movie_id": 318, "title": "Shawshank Redemption, The (1994)", "genres": ["Crime", "Drama"], "hidden": false, "imdb_id": "0111161", "tmdb_id": 278, "labels": {}, "added_at": "2026-01-02T15:04:05Z", "timestamp": "2026-01-02T15:04:05Z"}
+{"event_type": "user", "user_id": 514, "labels": {}, "comment": "", "timestamp": "2026-01-02T15:04:05Z"}
 `+"```"+`
 
 It leaves with ids and ratings as numbers, the time as RFC 3339, and an event_id (derived from the other fields where it is absent). Fields that are not known pass through untouched.

@@ -191,6 +191,10 @@ func addChange(changes *ratings.Changes, e message.Event) {
 		changes.Views = append(changes.Views, ratings.View{User: e.User, Movie: e.Movie, Time: e.Time})
 	case message.Unrate:
 		changes.Unrated = append(changes.Unrated, ratings.Unrated{User: e.User, Movie: e.Movie, Time: e.Time})
+	case message.SetItem:
+		changes.Items = append(changes.Items, *e.Item)
+	case message.SetUser:
+		changes.Profiles = append(changes.Profiles, *e.Profile)
 	case message.ForgetUser:
 		changes.Forgotten = append(changes.Forgotten, ratings.Forgotten{User: e.User, Time: e.Time})
 	}

@@ -3,6 +3,7 @@ package recommendhttp
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,7 +21,18 @@ func (s *server) ask(r *http.Request, route *api.Route, body []byte, id string) 
 	default:
 		return nil, errBusy
 	}
-	decoded, p := route.Decode(r, body, id, time.Now())
+	var backend *api.Backend
+	if route.Kind == api.Feedback {
+		backend = s.in.backend()
+	}
+	if route.Merges() {
+		leave, p := s.enter(r)
+		if p != nil {
+			return nil, p
+		}
+		defer leave()
+	}
+	decoded, p := route.Decode(r, body, id, time.Now(), backend)
 	if p != nil {
 		return nil, p
 	}
@@ -55,7 +67,53 @@ func (s *server) ask(r *http.Request, route *api.Route, body []byte, id string) 
 		}
 		return nil, p
 	}
+	if len(c.Items) > 0 && backend.Movies != nil {
+		// What comes back by the topic movies in a moment, so that who asks next finds it.
+		if err := backend.Movies.Apply(c.Items...); err != nil {
+			s.in.log.Errorf("answering %s: %v", r.URL.Path, err)
+		}
+	}
 	return c, nil
+}
+
+// enter waits for the change before, which this one is merged with.
+func (s *server) enter(r *http.Request) (leave func(), problem *api.Problem) {
+	timer := time.NewTimer(s.conf.request)
+	defer timer.Stop()
+	select {
+	case s.merging <- struct{}{}:
+		return func() { <-s.merging }, nil
+	case <-timer.C:
+		return nil, errTooLate
+	case <-r.Context().Done():
+	case <-s.closing.Done():
+	}
+	return nil, errStopping
+}
+
+// respond answers what the pipeline is not asked for.
+func (s *server) respond(w http.ResponseWriter, r *http.Request, route *api.Route, body []byte, id string) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		s.refuse(w, route.Kind, id, errBusy)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.conf.request)
+	defer cancel()
+	defer context.AfterFunc(s.closing, cancel)()
+	text, p := route.Respond(r.WithContext(ctx), body, time.Now(), s.in.backend())
+	if p != nil {
+		if ctx.Err() != nil {
+			p = errTooLate
+		}
+		s.refuse(w, route.Kind, id, p)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	s.in.answered.count(route.Kind, http.StatusOK)
+	s.write(w, r, "application/json", text)
 }
 
 // wait returns when the call is settled, or why it will not be in time.

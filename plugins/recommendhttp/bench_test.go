@@ -36,7 +36,7 @@ const connections = 16
 // handler of net/http that writes the same bytes. Loader and server share the
 // process and its cores.
 func BenchmarkEstimate(b *testing.B) {
-	address := startPipeline(b)
+	address := startPipeline(b, func(pipeline string) string { return pipeline })
 	target := "/api/estimate/1/296"
 	response, err := http.Get("http://" + address + target)
 	if err != nil {
@@ -65,8 +65,21 @@ func BenchmarkEstimate(b *testing.B) {
 	}
 }
 
-// startPipeline runs pipelines/api.yaml, and returns where.
-func startPipeline(b *testing.B) string {
+// BenchmarkRecommend tells what it costs that lists are copied to Kafka, which is
+// not there.
+func BenchmarkRecommend(b *testing.B) {
+	for _, c := range []struct{ name, enabled string }{{"copied", "true"}, {"not copied", "false"}} {
+		b.Run(c.name, func(b *testing.B) {
+			address := startPipeline(b, func(pipeline string) string {
+				return strings.Replace(pipeline, "${RECSYS_COPY_LISTS:false}", c.enabled, 1)
+			})
+			load(b, address, "GET /api/recommend/1?n=10 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		})
+	}
+}
+
+// startPipeline runs pipelines/api.yaml, changed, and returns where.
+func startPipeline(b *testing.B, change func(pipeline string) string) string {
 	b.Helper()
 	b.Chdir("../..")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -90,7 +103,7 @@ func startPipeline(b *testing.B) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := builder.SetYAML(string(pipeline)); err != nil {
+	if err := builder.SetYAML(change(string(pipeline))); err != nil {
 		b.Fatal(err)
 	}
 	if err := builder.AddResourcesYAML(string(resources)); err != nil {

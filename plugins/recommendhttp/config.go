@@ -20,6 +20,7 @@ const (
 	fieldAddress   = "address"
 	fieldModel     = "model"
 	fieldCatalog   = "catalog"
+	fieldStore     = "store"
 	fieldAuth      = "auth"
 	fieldName      = "name"
 	fieldKey       = "key"
@@ -60,7 +61,9 @@ Each route becomes the typed request that travels on Kafka too, so that the proc
 
 The routes are described at `+"`/api/`"+` and, for programs, at `+"`/api/openapi.json`"+` (OpenAPI 3.1). Feedback becomes events, one message each: an output that writes them to Kafka acknowledges them, and that is the answer.
 
-A message has the metadata `+"`kind`"+` (predict, recommend, similar, explain or feedback), `+"`user_id`"+` (of feedback, the key for Kafka) and `+"`http_message`"+`, by which the reply finds its request: a mapping must not remove that.
+A message has the metadata `+"`kind`"+` (predict, recommend, similar, explain or feedback, which are events of all types), `+"`key`"+` (of events, the key for Kafka: the id of the user or, of type item, of the movie), `+"`user_id`"+` (of events of users) and `+"`http_message`"+`, by which the reply finds its request: a mapping must not remove that.
+
+What is asked of movies, users, feedback and models is answered by the input itself, from the resources that it names.
 
 Requests that wait are read as one batch; none waits for others. Reads and feedback are never in the same batch. A message that fails is not tried again: its error is the answer, in application/problem+json. What a processor rejects is 422, while there is no model 503, what takes too long 504.
 
@@ -73,7 +76,10 @@ Without keys everybody who reaches the address may do everything.`).
 				Description("The label of an als_model resource. While it has no model, requests are answered with 503 at once instead of waiting.").
 				Default(""),
 			service.NewStringField(fieldCatalog).
-				Description("The label of a movie_catalog resource. The same as for the model.").
+				Description("The label of a movie_catalog resource. The same as for the model; and movies are told from it and changed in it.").
+				Default(""),
+			service.NewStringField(fieldStore).
+				Description("The label of a rating store, from which users and their feedback are told.").
 				Default(""),
 			authField(),
 			service.NewObjectField(fieldCORS,
@@ -166,6 +172,7 @@ func limitFields() *service.ConfigField {
 type config struct {
 	address              string
 	model, catalog       string
+	store                string
 	keys                 api.Keys
 	origins              []string
 	bodyBytes            int64
@@ -210,6 +217,7 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 	p := &parser{conf: conf}
 	c := &config{
 		address: field(p, conf.FieldString, fieldAddress), model: field(p, conf.FieldString, fieldModel), catalog: field(p, conf.FieldString, fieldCatalog),
+		store:     field(p, conf.FieldString, fieldStore),
 		origins:   field(p, conf.FieldStringList, fieldCORS, fieldOrigins),
 		bodyBytes: p.bytes(fieldLimits, fieldBody), headerBytes: int(p.bytes(fieldLimits, fieldHeader)),
 		requests: field(p, conf.FieldInt, fieldLimits, fieldRequests), writes: field(p, conf.FieldInt, fieldLimits, fieldWrites),

@@ -33,6 +33,13 @@ var (
 	errTooLate  = api.Problemf(http.StatusGatewayTimeout, "the pipeline took too long").After(retryAfter)
 )
 
+// allMethods are those of HTTP. A pattern for any method would contradict the one
+// of a path such as /api/models/{version}.
+var allMethods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	http.MethodOptions, http.MethodTrace, http.MethodConnect,
+}
+
 // pagePolicy lets the page of the interface have its own style, and nothing else.
 const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -66,7 +73,11 @@ func (s *server) handler() (http.Handler, error) {
 		}
 		wrong := api.Problemf(http.StatusMethodNotAllowed, "this path has the methods %s", strings.Join(allowed, ", "))
 		wrong.Allow = strings.Join(append(allowed, http.MethodOptions), ", ")
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { s.refuse(w, api.None, "", wrong) })
+		for _, method := range allMethods {
+			if !slices.Contains(allowed, method) {
+				mux.HandleFunc(method+" "+path, func(w http.ResponseWriter, r *http.Request) { s.refuse(w, api.None, "", wrong) })
+			}
+		}
 	}
 	mux.HandleFunc("/api/", s.notFound)
 	mux.HandleFunc("/", s.page)
@@ -87,6 +98,12 @@ func (s *server) outermost(next http.Handler) http.Handler {
 			}
 		}()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if !slices.Contains(allMethods, r.Method) {
+			p := api.Problemf(http.StatusMethodNotAllowed, "no path has the method %q", r.Method)
+			p.Allow = strings.Join(allMethods[:7], ", ")
+			s.refuse(w, api.None, "", p)
+			return
+		}
 		if s.private && !isLoopback(r.Host) { // a page elsewhere whose name leads to this machine: DNS rebinding
 			s.refuse(w, api.None, "", api.Problemf(http.StatusMisdirectedRequest,
 				"the host is %q, and without keys only this machine is answered; ask for %s, or set keys", r.Host, s.conf.address))
@@ -122,7 +139,7 @@ func (s *server) share(w http.ResponseWriter, r *http.Request, origin string) (a
 	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
 		return false
 	}
-	header.Set("Access-Control-Allow-Methods", "GET, POST, PUT")
+	header.Set("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE")
 	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, X-API-Key, X-API-Version, X-Request-Id")
 	header.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
@@ -175,6 +192,10 @@ func (s *server) route(route *api.Route, local http.HandlerFunc) http.Handler {
 		body, p := s.body(w, r, route)
 		if p != nil {
 			s.refuse(w, route.Kind, id, p)
+			return
+		}
+		if route.Kind == api.Direct {
+			s.respond(w, r, route, body, id)
 			return
 		}
 		c, p := s.ask(r, route, body, id)

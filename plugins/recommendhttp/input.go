@@ -20,6 +20,7 @@ import (
 const (
 	metaKind    = "kind"
 	metaUser    = "user_id"
+	metaKey     = "key"
 	metaMessage = "http_message" // the message's place in its batch
 )
 
@@ -45,6 +46,8 @@ type input struct {
 	reads, writes chan *call
 	modelKey      any // of the resources' values
 	catalogKey    any
+	storeKey      any
+	registryKey   any
 
 	draining chan struct{} // closed when no more requests are read
 	drain    func()
@@ -155,8 +158,12 @@ func messages(calls []*call) service.MessageBatch {
 			m := service.NewMessage(text)
 			m.MetaSetMut(metaKind, string(c.Route.Kind))
 			m.MetaSetMut(metaMessage, strconv.Itoa(len(batch)))
-			if c.Users != nil {
-				m.MetaSetMut(metaUser, strconv.FormatInt(c.Users[i], 10))
+			if c.Keys != nil {
+				key := strconv.FormatInt(c.Keys[i], 10)
+				m.MetaSetMut(metaKey, key)
+				if c.Items == nil {
+					m.MetaSetMut(metaUser, key)
+				}
 			}
 			batch = append(batch, m)
 		}

@@ -148,7 +148,14 @@ func TestKeysAndScopes(t *testing.T) {
 		t.Error("no WWW-Authenticate")
 	}
 	c.expectProblem(c.ask("GET /api/estimate/1/1", "", "X-API-Key", "wrong"), 401, "not known")
-	c.expectProblem(c.ask("POST /api/feedback", `{}`, "X-API-Key", "r-secret"), 403, "the key reader does not have the scope write")
+	for line, scope := range map[string]string{
+		"POST /api/feedback": "write", "POST /api/item": "write", "DELETE /api/item/1": "write", "DELETE /api/user/1": "write", "DELETE /api/feedback/1/1": "write",
+		"POST /api/models/promote": "admin", "POST /api/models/rollback": "admin",
+	} {
+		c.expectProblem(c.ask(line, `{}`, "X-API-Key", "r-secret"), 403, "the key reader does not have the scope "+scope)
+	}
+	c.expectProblem(c.ask("POST /api/models/promote", `{}`, "X-API-Key", "w-secret"), 403, "the key writer does not have the scope admin")
+	c.expectProblem(c.ask("GET /api/models", "", "X-API-Key", "r-secret"), 501, "this server has no model registry: the field model")
 	if a := c.ask("GET /api/estimate/1/1", "", "Authorization", "Bearer r-secret"); a.status != 200 {
 		t.Errorf("got %+v", a)
 	}

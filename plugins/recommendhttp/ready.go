@@ -6,20 +6,25 @@ import (
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
+	"github.com/recsys-benthos/recsys-benthos/internal/api"
 	"github.com/recsys-benthos/recsys-benthos/internal/catalog"
 	"github.com/recsys-benthos/recsys-benthos/internal/model"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 )
 
 // build has the resources made that readiness is judged by, so that a wrong
 // label fails at the start.
 func (in *input) build() error {
 	in.modelKey, in.catalogKey = model.LiveKey{Label: in.conf.model}, catalog.Key{Label: in.conf.catalog}
+	in.storeKey, in.registryKey = ratings.StoreKey{Label: in.conf.store}, registry.FollowerKey{Label: in.conf.model}
 	for _, r := range []struct {
 		label, kind string
 		key         any
 	}{
 		{in.conf.model, "an als_model", in.modelKey},
 		{in.conf.catalog, "a movie_catalog", in.catalogKey},
+		{in.conf.store, "a rating store", in.storeKey},
 	} {
 		if r.label == "" {
 			continue
@@ -32,6 +37,23 @@ func (in *input) build() error {
 		}
 	}
 	return nil
+}
+
+// backend is what the resources hold now, for what the server answers by itself.
+func (in *input) backend() *api.Backend {
+	b := &api.Backend{}
+	if value, ok := in.mgr.GetGeneric(in.catalogKey); ok && in.conf.catalog != "" {
+		b.Movies, _ = value.(*catalog.Catalog)
+	}
+	if value, ok := in.mgr.GetGeneric(in.storeKey); ok && in.conf.store != "" {
+		b.Store, _ = value.(ratings.Store)
+	}
+	if value, ok := in.mgr.GetGeneric(in.registryKey); ok && in.conf.model != "" {
+		if follower, ok := value.(*registry.Follower); ok {
+			b.Registry = follower.Registry
+		}
+	}
+	return b
 }
 
 // health is how the server is, in Gorse's style of names.

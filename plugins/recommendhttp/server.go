@@ -29,6 +29,7 @@ type server struct {
 	guard   *http.CrossOriginProtection
 	slots   chan struct{} // of requests
 	writes  chan struct{} // of feedback
+	merging chan struct{} // of one change that depends on what is known
 	prefix  string        // of ids given here
 	last    atomic.Uint64
 	origins map[string]bool
@@ -48,7 +49,7 @@ func startServer(in *input) (*server, error) {
 	}
 	s := &server{
 		in: in, conf: c, addr: listener.Addr(), guard: http.NewCrossOriginProtection(), origins: map[string]bool{},
-		slots: make(chan struct{}, c.requests), writes: make(chan struct{}, c.writes), prefix: rand.Text()[:10] + "-",
+		slots: make(chan struct{}, c.requests), writes: make(chan struct{}, c.writes), merging: make(chan struct{}, 1), prefix: rand.Text()[:10] + "-",
 	}
 	s.closing, s.end = context.WithCancel(context.Background())
 	s.stopped, s.stop = context.WithCancel(context.Background())

@@ -13,14 +13,21 @@ const (
 	fieldColumnsMapping = "columns_mapping"
 	fieldKey            = "key"
 	fieldInitStatement  = "init_statement"
+	fieldAction         = "action"
 	fieldBatching       = "batching"
+)
+
+// What a message does to the table.
+const (
+	actionUpsert = "upsert"
+	actionDelete = "delete"
 )
 
 func outputSpec() *service.ConfigSpec {
 	return service.NewConfigSpec().
 		Version("0.1.0").
 		Categories("Services").
-		Summary("Upserts each message as one row of a table in a SQLite file.").
+		Summary("Upserts each message as one row of a table in a SQLite file, or deletes rows.").
 		Description(`A batch is one transaction, on disk before it is acknowledged. A row whose key exists replaces the columns it names, so writing a message
 again changes nothing.
 
@@ -45,6 +52,9 @@ locked, the disk full or unreadable, the whole batch is tried again until it suc
 				Description("The columns that tell rows apart: the primary key, or the columns of a unique index, of the table.").
 				Example([]string{"request_id"}).
 				Example([]string{"user_id", "movie_id"}),
+			service.NewStringEnumField(fieldAction, actionUpsert, actionDelete).
+				Description("What a message does: upsert writes its row, delete deletes all rows that have its values in the columns of key, of which each message gives every one; the table needs no index on them then, and where it does not exist there is nothing to delete.").
+				Default(actionUpsert).Advanced(),
 			service.NewStringField(fieldInitStatement).
 				Description("SQL to run when the file is opened, before the first write. It runs at every start, so it must allow for what exists already.").
 				Example("CREATE TABLE IF NOT EXISTS predictions (request_id TEXT PRIMARY KEY, prediction REAL)").
@@ -93,6 +103,7 @@ type outputConfig struct {
 	columns       *bloblang.Executor
 	key           []string
 	initStatement string
+	deletes       bool
 }
 
 func newOutputFromConfig(conf *service.ParsedConfig, mgr *service.Resources) (service.BatchOutput, service.BatchPolicy, int, error) {
@@ -124,6 +135,11 @@ func parseOutputConfig(conf *service.ParsedConfig) (c outputConfig, err error) {
 	if c.key, err = conf.FieldStringList(fieldKey); err != nil {
 		return c, err
 	}
+	action, err := conf.FieldString(fieldAction)
+	if err != nil {
+		return c, err
+	}
+	c.deletes = action == actionDelete
 	if conf.Contains(fieldInitStatement) {
 		if c.initStatement, err = conf.FieldString(fieldInitStatement); err != nil {
 			return c, err

@@ -259,3 +259,31 @@ columns_mapping: root = this
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "messages/s")
 }
+
+// TestDeletingRowsByAColumnThatIsNoKeyOfTheTable is how an index forgets a user.
+func TestDeletingRowsByAColumnThatIsNoKeyOfTheTable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "predictions.db")
+	eraser := newTestOutput(t, fmt.Sprintf("path: %q\ntable: predictions\nkey: [user]\naction: delete\ncolumns_mapping: 'root = if this.user == 9 { deleted() } else { this }'", path))
+	if err := eraser.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if failed := write(t, eraser, `{"user":1}`); failed != nil {
+		t.Fatalf("without a table: %v", failed)
+	}
+	writer := predictionsOutput(t, path, "")
+	if failed := write(t, writer, `{"id":"a","user":1}`, `{"id":"b","user":2}`, `{"id":"c","user":1}`, `{"id":"d","user":9}`); failed != nil {
+		t.Fatal(failed)
+	}
+	if failed := write(t, eraser, `{"user":1}`, `{"user":9}`, `{"id":"b"}`, `{"user":77}`); len(failed) != 1 || !strings.Contains(failed[2], "key column user is missing or null") {
+		t.Errorf("failed: %v", failed)
+	}
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var left string
+	if err := db.QueryRow("SELECT group_concat(id) FROM (SELECT id FROM predictions ORDER BY id)").Scan(&left); err != nil || left != "b,d" {
+		t.Errorf("left are %q, want b,d: %v", left, err)
+	}
+}

@@ -24,7 +24,7 @@ func ratingsSpec() *service.ConfigSpec {
 which ratings arrive, and the greater value wins at equal time. A write is on disk before it is acknowledged.
 
 Any SQL tool can read the file while pipelines run. Its tables are ratings(user_id, movie_id, rating, timestamp), tags(user_id, movie_id, tag,
-timestamp), views(user_id, movie_id, timestamp), event_offsets(topic, partition, next), up to where topics of events were taken in, and the tombstones unrated(user_id, movie_id, timestamp) and forgotten(user_id, timestamp).
+timestamp), views(user_id, movie_id, timestamp), movies(movie_id, title, genres, hidden, timestamp, state), what was entered of movies, users(user_id, timestamp, state), of users, event_offsets(topic, partition, next), up to where topics of events were taken in, and the tombstones unrated(user_id, movie_id, timestamp) and forgotten(user_id, timestamp).
 Timestamps are event time in Unix milliseconds.
 
 As a cache it can be read only: the keys `+"`revision`, `ratings`, `users` and `movies`"+` give counts as text. The revision grows by one for

@@ -30,6 +30,11 @@ CREATE TABLE IF NOT EXISTS unrated (
   PRIMARY KEY (user_id, movie_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS forgotten (
   user_id INTEGER NOT NULL PRIMARY KEY, timestamp INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS movies (
+  movie_id INTEGER NOT NULL PRIMARY KEY, title TEXT NOT NULL, genres TEXT NOT NULL, hidden INTEGER NOT NULL,
+  timestamp INTEGER NOT NULL, state TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS users (
+  user_id INTEGER NOT NULL PRIMARY KEY, timestamp INTEGER NOT NULL, state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS event_offsets (
   topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
   PRIMARY KEY (topic, partition)) WITHOUT ROWID;
@@ -47,6 +52,8 @@ var storeTables = []struct{ name, columns string }{
 	{"views", "movie_id,timestamp,user_id"},
 	{"unrated", "movie_id,timestamp,user_id"},
 	{"forgotten", "timestamp,user_id"},
+	{"movies", "genres,hidden,movie_id,state,timestamp,title"},
+	{"users", "state,timestamp,user_id"},
 	{"event_offsets", "next,partition,topic"},
 }
 

@@ -131,7 +131,7 @@ func (s *Store) Apply(ctx context.Context, changes ratings.Changes) error {
 }
 
 func (s *Store) apply(ctx context.Context, c ratings.Changes) error {
-	if len(c.Ratings)+len(c.Tags)+len(c.Views)+len(c.Unrated)+len(c.Forgotten)+len(c.Offsets) == 0 {
+	if len(c.Ratings)+len(c.Tags)+len(c.Views)+len(c.Unrated)+len(c.Forgotten)+len(c.Items)+len(c.Profiles)+len(c.Offsets) == 0 {
 		return nil
 	}
 	tx, err := s.writer.BeginTx(ctx, nil)
@@ -158,6 +158,9 @@ func (s *Store) apply(ctx context.Context, c ratings.Changes) error {
 	if _, err := s.views.exec(ctx, tx, viewRows(c.Views)); err != nil {
 		return err
 	}
+	if err := describe(ctx, tx, c.Items, c.Profiles); err != nil {
+		return err
+	}
 	if changed := forgotten + unrated + rated; changed > 0 {
 		_, err := tx.ExecContext(ctx, "UPDATE meta SET value = value + ? WHERE key = 'revision'", changed)
 		if err != nil {
@@ -181,7 +184,7 @@ func forget(ctx context.Context, tx *sql.Tx, users []ratings.Forgotten) (erased 
 		if _, err := tx.ExecContext(ctx, upsertForgotten, f.User, f.Time); err != nil {
 			return erased, err
 		}
-		for _, table := range []string{"ratings", "tags", "views", "unrated"} {
+		for _, table := range []string{"ratings", "tags", "views", "unrated", "users"} {
 			result, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE user_id = ? AND timestamp <= ?", f.User, f.Time)
 			if err != nil {
 				return erased, err

@@ -17,6 +17,7 @@ type table struct {
 	name    string
 	key     []string
 	columns []string // in alphabetical order; none while the table does not exist
+	deletes bool     // rows that have a row's key
 }
 
 // openTable opens the file, runs the statement that the user gave, and checks
@@ -26,7 +27,7 @@ func openTable(ctx context.Context, c outputConfig) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &table{db: db, name: c.table, key: c.key}
+	t := &table{db: db, name: c.table, key: c.key, deletes: c.deletes}
 	if c.initStatement != "" {
 		if _, err := db.ExecContext(ctx, c.initStatement); err != nil {
 			_ = db.Close()
@@ -50,6 +51,10 @@ func (t *table) inspect(ctx context.Context, db querier) error {
 		if _, ok := slices.BinarySearch(columns, column); !ok {
 			return fmt.Errorf("table %s has no column %s, which key names; it has %s", t.name, column, strings.Join(columns, ", "))
 		}
+	}
+	if t.deletes {
+		t.columns = columns
+		return nil
 	}
 	rows, err := db.QueryContext(ctx, "EXPLAIN "+upsertStatement(t.name, t.key, t.key), make([]any, len(t.key))...)
 	if errorCode(err) == sqlite3.SQLITE_ERROR {
@@ -78,7 +83,11 @@ func (t *table) write(ctx context.Context, rows []*row) (failed map[int]error, e
 		if r == nil {
 			continue
 		}
-		err := t.upsert(ctx, tx, statements, r)
+		write := t.upsert
+		if t.deletes {
+			write = t.delete
+		}
+		err := write(ctx, tx, statements, r)
 		var missing *columnError
 		if isRowError(err) || errors.As(err, &missing) {
 			failed[i] = err
@@ -100,6 +109,25 @@ func (t *table) write(ctx context.Context, rows []*row) (failed map[int]error, e
 // may have created it.
 func (t *table) forgetTable() {
 	t.columns = nil
+}
+
+// delete deletes the rows that have the key of r.
+func (t *table) delete(ctx context.Context, tx *sql.Tx, _ map[string]*sql.Stmt, r *row) error {
+	if len(t.columns) == 0 {
+		if err := t.inspect(ctx, tx); err != nil || len(t.columns) == 0 {
+			return err
+		}
+	}
+	values := make([]any, len(t.key))
+	for k, column := range t.key {
+		values[k] = r.values[slices.Index(r.columns, column)] // newRow has seen to it that there is one
+	}
+	var conditions []string
+	for _, column := range t.key {
+		conditions = append(conditions, quote(column)+" = ?")
+	}
+	_, err := tx.ExecContext(ctx, "DELETE FROM "+quote(t.name)+" WHERE "+strings.Join(conditions, " AND "), values...)
+	return err
 }
 
 // upsert writes one row. SQLite undoes a statement that fails and keeps the

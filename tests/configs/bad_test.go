@@ -22,7 +22,7 @@ var badConfigurations = map[string]string{
 	"api_key_scope_unknown":           startsNot + `failed to init input <no label> path root.input: field auth.0.scopes: "everything" is unknown; give read, write or admin`,
 	"api_model_is_catalog":            startsNot + "failed to init input <no label> path root.input: the resource catalog is not an als_model",
 	"cassandra_consistency_unknown":   lints + "(10,1) value MOST is not a valid option for this field",
-	"catalog_from_nowhere":            lints + "(10,1) give either source, a MovieLens folder or file, or store, the label of a rating store with movies",
+	"catalog_from_nowhere":            lints + "(10,1) give source, a MovieLens folder or file, or store, the label of a rating store with movies, or both",
 	"catalog_missing":                 startsNot + `opening movie catalog "catalog": failed to init cache 'catalog' path root.cache_resources: reading the movie catalog: looking for MovieLens data: stat ./no/such/folder: no such file or directory`,
 	"catalog_without_column":          startsNot + `opening movie catalog "catalog": failed to init cache 'catalog' path root.cache_resources: reading the movie catalog: $STATE/movies.csv line 1: no column "genres"; expected movieId,title,genres`,
 	"compare_alpha_one":               lints + "(10,1) field alpha must lie between 0 and 1",

@@ -24,7 +24,9 @@ var topics = []broker.Topic{
 	{Name: "predictions", Partitions: 2},
 	{Name: "recommendations", Partitions: 2},
 	{Name: "dead_letters", Partitions: 2},
+	{Name: "user_factors", Partitions: 2},
 	{Name: "models", Partitions: 1},
+	{Name: "movies", Partitions: 1},
 	{Name: "train", Partitions: 1},
 	{Name: "mobile", Partitions: 1}, // for replies, where a test allows it
 }
@@ -266,6 +268,12 @@ func (l *testLog) contains(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Contains(l.text.String(), text)
+}
+
+func (l *testLog) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
 }
 
 func (l *testLog) tail() string {

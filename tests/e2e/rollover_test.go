@@ -49,13 +49,23 @@ func (p *predictors) train(args ...string) string {
 // start runs predict and models by the given program.
 func (p *predictors) start(path string) *process {
 	p.t.Helper()
+	return p.pipelines(path, "predict", "models")
+}
+
+// pipelines runs pipelines by the given program.
+func (p *predictors) pipelines(path string, names ...string) *process {
+	p.t.Helper()
+	args := []string{"streams", "-o", "config/service.yaml", "-r", "config/embedded.yaml"}
+	for _, name := range names {
+		args = append(args, "pipelines/"+name+".yaml")
+	}
 	return startProgram(p.t, path, launch{
 		dir: "../..",
 		env: []string{
 			"KAFKA_BROKERS=" + p.kafka.address, "RECSYS_STATE=" + p.state, "RECSYS_REGISTRY=" + p.registry,
 			"RECSYS_MOVIES=" + recsystest.DataDir(p.t), "RECSYS_ADMIN=127.0.0.1:0",
 		},
-		args: []string{"streams", "-o", "config/service.yaml", "-r", "config/embedded.yaml", "pipelines/predict.yaml", "pipelines/models.yaml"},
+		args: args,
 	})
 }
 

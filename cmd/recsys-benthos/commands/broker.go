@@ -51,10 +51,10 @@ const partitions = 4
 // openBroker starts the embedded broker with the topics of the pipelines.
 func openBroker(state, address string, maxBytes int64) (*broker.Broker, error) {
 	var topics []broker.Topic
-	for _, name := range []string{topicEvents, topicRequests, topicPredictions, topicRecommendations, topicDeadLetters} {
+	for _, name := range []string{topicEvents, topicRequests, topicPredictions, topicRecommendations, topicUserFactors, topicDeadLetters} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: partitions})
 	}
-	for _, name := range []string{topicModels, topicTrain} {
+	for _, name := range []string{topicModels, topicMovies, topicTrain} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: 1})
 	}
 	b, err := broker.Open(broker.Config{
@@ -73,7 +73,9 @@ const (
 	topicRequests        = "requests"
 	topicPredictions     = "predictions"
 	topicRecommendations = "recommendations"
+	topicUserFactors     = "user_factors"
 	topicModels          = "models"
+	topicMovies          = "movies"
 	topicTrain           = "train"
 	topicDeadLetters     = "dead_letters"
 )

@@ -45,37 +45,10 @@ func arguments(c *cli.Context, n int) ([]string, error) {
 	return args, nil
 }
 
-// resolve returns the version that name is, or that has the role of that name.
-func resolve(versions *registry.Registry, name string) (string, error) {
-	if name == registry.Champion {
-		return champion(versions)
-	}
-	if !strings.HasPrefix(name, registry.ChallengerPrefix) {
-		return name, nil
-	}
-	latest, _, err := versions.Latest()
-	if err == nil && latest.Roles[name] == "" {
-		err = fmt.Errorf("no version is %s in %s (see recsys-benthos models list)", name, versions.URL())
-	}
-	return latest.Roles[name], err
-}
-
 // table prints columns to standard output until it is flushed.
 func table() *tabwriter.Writer { return tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0) }
 
 // reasonFlag is why somebody changes a role, for the log.
 func reasonFlag(value string) cli.Flag {
 	return &cli.StringFlag{Name: "reason", Usage: "why, for the log", Value: value}
-}
-
-// champion returns the champion's version.
-func champion(versions *registry.Registry) (string, error) {
-	latest, ok, err := versions.Latest()
-	if err != nil {
-		return "", err
-	}
-	if name := latest.Roles[registry.Champion]; ok && name != "" {
-		return name, nil
-	}
-	return "", fmt.Errorf("%w: %s; train one with recsys-benthos train, or let recsys-benthos up do it", registry.ErrNoChampion, versions.URL())
 }

@@ -1,10 +1,7 @@
 package commands
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,18 +31,8 @@ the champion is compared with all versions in shadow, on the ratings that came a
 
 // comparedModels is what models compare --json prints.
 type comparedModels struct {
-	A          registry.Manifest `json:"a"`
-	B          registry.Manifest `json:"b"`
-	Parameters []differing       `json:"parameters"`           // that differ
-	OnRatings  *eval.Comparison  `json:"on_ratings,omitempty"` // A is its champion, B its challenger
-}
-
-// differing is a parameter that two versions have different values of, "" where one
-// does not have it.
-type differing struct {
-	Name string `json:"name"`
-	A    string `json:"a"`
-	B    string `json:"b"`
+	registry.Compared
+	OnRatings *eval.Comparison `json:"on_ratings,omitempty"` // A is its champion, B its challenger
 }
 
 func modelsCompare(c *cli.Context) error {
@@ -60,19 +47,12 @@ func modelsCompare(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var manifests [2]registry.Manifest
-	for i, name := range args {
-		version, err := resolve(versions, name)
-		if err != nil {
-			return err
-		}
-		if manifests[i], err = versions.Manifest(version); err != nil {
-			return err
-		}
+	var compared comparedModels
+	if compared.Compared, err = versions.Compare(args[0], args[1]); err != nil {
+		return err
 	}
-	compared := comparedModels{A: manifests[0], B: manifests[1], Parameters: differences(manifests[0].Parameters, manifests[1].Parameters)}
 	if path := c.String("ratings"); path != "" {
-		if compared.OnRatings, err = compareOn(versions, path, manifests); err != nil {
+		if compared.OnRatings, err = compareOn(versions, path, [2]registry.Manifest{compared.A, compared.B}); err != nil {
 			return err
 		}
 	}
@@ -98,38 +78,6 @@ func compareOn(versions *registry.Registry, path string, manifests [2]registry.M
 	}
 	comparison, err := eval.Compare(predict[0], predict[1], test)
 	return &comparison, err
-}
-
-// differences lists the parameters whose values differ, by their names.
-func differences(a, b json.RawMessage) []differing {
-	left, right := flattened(a), flattened(b)
-	names := maps.Clone(left)
-	maps.Copy(names, right)
-	all := []differing{}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if left[name] != right[name] {
-			all = append(all, differing{name, left[name], right[name]})
-		}
-	}
-	return all
-}
-
-// flattened returns the values of an object of JSON, by names with dots.
-func flattened(text json.RawMessage) map[string]string {
-	values := map[string]string{}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(text, &object) != nil {
-		if len(text) > 0 {
-			values[""] = string(text)
-		}
-		return values
-	}
-	for name, value := range object {
-		for inner, text := range flattened(value) {
-			values[strings.TrimSuffix(name+"."+inner, ".")] = text
-		}
-	}
-	return values
 }
 
 func printCompared(c comparedModels) error {

@@ -27,7 +27,7 @@ func modelsExport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	version, err := resolve(versions, args[0])
+	version, err := versions.Resolve(args[0])
 	if err != nil {
 		return err
 	}

@@ -3,14 +3,9 @@ package commands
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
-
-	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 )
 
 func modelsListCommand() *cli.Command {
@@ -21,20 +16,6 @@ func modelsListCommand() *cli.Command {
 	}
 }
 
-// listedModel is one row of models list --json.
-type listedModel struct {
-	Version   string    `json:"version"`
-	CreatedAt time.Time `json:"created_at"`
-	Role      string    `json:"role"` // "champion", "challenger:NAME", several with a comma, or ""
-	Share     float64   `json:"share,omitempty"`
-	RMSE      float64   `json:"rmse"`
-	BiasRMSE  float64   `json:"bias_rmse"`
-	Ratings   int64     `json:"ratings"`
-	Algorithm string    `json:"algorithm"`
-	Simulated bool      `json:"simulated,omitempty"`
-	Verdict   string    `json:"verdict"`
-}
-
 func modelsList(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
@@ -43,20 +24,7 @@ func modelsList(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	latest, _, err := versions.Latest()
-	if err != nil {
-		return err
-	}
-	manifests, problems := versions.List()
-	rows := []listedModel{}
-	for _, m := range manifests {
-		row := listedModel{
-			Version: m.Version, CreatedAt: m.CreatedAt, RMSE: m.Metrics.RMSE, BiasRMSE: m.Metrics.BiasRMSE,
-			Ratings: m.Metrics.Ratings, Algorithm: m.Algorithm, Simulated: m.Data.Simulated, Verdict: m.Verdict,
-		}
-		row.Role, row.Share = rolesOf(latest, m.Version)
-		rows = append(rows, row)
-	}
+	rows, problems := versions.Listing()
 	if c.Bool("json") {
 		return errors.Join(printJSON(rows), problems)
 	}
@@ -75,15 +43,4 @@ func modelsList(c *cli.Context) error {
 			r.Version, r.CreatedAt.Format(time.DateTime), role, r.RMSE, r.BiasRMSE, r.Ratings, r.Verdict)
 	}
 	return errors.Join(table.Flush(), problems)
-}
-
-// rolesOf returns the roles of a version, and its share of the users in them.
-func rolesOf(latest registry.Promotion, version string) (roles string, share float64) {
-	var all []string
-	for _, role := range slices.Sorted(maps.Keys(latest.Roles)) {
-		if latest.Roles[role] == version {
-			all, share = append(all, role), share+latest.Shares[role]
-		}
-	}
-	return strings.Join(all, ", "), share
 }

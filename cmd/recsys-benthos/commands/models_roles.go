@@ -1,13 +1,13 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/recsys-benthos/recsys-benthos/internal/message"
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 )
 
@@ -33,29 +33,14 @@ func modelsPromote(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	version, err := resolve(versions, args[0])
+	version, err := versions.Resolve(args[0])
 	if err != nil {
 		return err
 	}
-	// What cannot be loaded is not to serve, forced or not.
-	_, manifest, err := versions.Model(version)
-	if err != nil {
-		return err
+	promotion, ok, why, err := versions.PromoteByHand(c.Context, version, c.String("reason"), c.Bool("force"), time.Now())
+	if errors.Is(err, registry.ErrRefused) {
+		return fmt.Errorf("%w; overrule it by --force, with a --reason", err)
 	}
-	force, reason, gate := c.Bool("force"), c.String("reason"), manifest.Gate
-	if refused := gate != nil && gate.Outcome != message.OutcomePromoted; refused && !force {
-		return fmt.Errorf("refused: the gate's verdict on %s is %q: %s; overrule it by --force, with a --reason", version, gate.Outcome, gate.Reason)
-	}
-	promotion, ok, why, err := versions.PromoteAs(c.Context, version, time.Now(), func(next *registry.Promotion) (bool, error) {
-		next.Reason, next.Forced = reason, force
-		if force {
-			next.Verdict = &message.Verdict{Outcome: message.OutcomePromoted, Rule: message.RuleForced, Against: next.Previous, Reason: reason}
-			if gate != nil && gate.Outcome != message.OutcomePromoted {
-				next.Verdict.Warnings = []string{fmt.Sprintf("the gate's verdict was %s: %s", gate.Outcome, gate.Reason)}
-			}
-		}
-		return true, nil
-	})
 	if err != nil {
 		return err
 	}
@@ -77,30 +62,8 @@ func printChange(c *cli.Context, p registry.Promotion, changed bool, why string)
 		fmt.Printf("%s: nothing was recorded\n", why)
 		return nil
 	}
-	fmt.Printf("promotion %d: %s\n", p.Sequence, whatChanged(p))
+	fmt.Printf("promotion %d: %s\n", p.Sequence, p.What())
 	return nil
-}
-
-// whatChanged says what a promotion did.
-func whatChanged(p registry.Promotion) string {
-	var did string
-	switch p.Action {
-	case registry.ActionWithdraw:
-		return fmt.Sprintf("%s is %s no more", p.Previous, p.Role)
-	case registry.ActionRollback:
-		did = fmt.Sprintf("%s is %s again", p.Version, p.Role)
-	case registry.ActionAssign:
-		did = fmt.Sprintf("%s is %s, in shadow", p.Version, p.Role)
-		if share := p.Shares[p.Role]; share > 0 {
-			did = fmt.Sprintf("%s is %s of %g %% of the users", p.Version, p.Role, 100*share)
-		}
-	default:
-		did = fmt.Sprintf("%s is %s", p.Version, p.Role)
-	}
-	if p.Previous != "" && p.Previous != p.Version {
-		did += " in place of " + p.Previous
-	}
-	return did
 }
 
 func modelsRollbackCommand() *cli.Command {
@@ -161,7 +124,7 @@ func modelsChallenge(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	version, err := resolve(versions, args[0])
+	version, err := versions.Resolve(args[0])
 	if err != nil {
 		return err
 	}
@@ -255,7 +218,7 @@ func modelsLog(c *cli.Context) error {
 		if p.Forced {
 			why = "FORCED: " + why
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\n", p.Sequence, p.PromotedAt.Format(time.DateTime), whatChanged(p), why)
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\n", p.Sequence, p.PromotedAt.Format(time.DateTime), p.What(), why)
 	}
 	return table.Flush()
 }

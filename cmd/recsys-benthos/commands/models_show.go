@@ -32,7 +32,7 @@ func modelsShow(c *cli.Context) error {
 	if name == "" {
 		name = registry.Champion
 	}
-	if name, err = resolve(versions, name); err != nil {
+	if name, err = versions.Resolve(name); err != nil {
 		return err
 	}
 	manifest, err := versions.Manifest(name)

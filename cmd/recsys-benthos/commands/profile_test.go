@@ -36,7 +36,7 @@ func TestTheClusterProfileNamesItsServers(t *testing.T) {
 			t.Errorf("topic %s on %d brokers", topic.Name, topic.Replication)
 		}
 	}
-	if got := strings.Join(topics, " "); got != "events requests predictions recommendations dead_letters train models" {
+	if got := strings.Join(topics, " "); got != "events requests predictions recommendations dead_letters train user_factors models movies" {
 		t.Errorf("topics %s", got)
 	}
 	if s.cassandra.Keyspace != "recsys" || len(s.elasticsearch.URLs) != 1 {

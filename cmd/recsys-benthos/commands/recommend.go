@@ -3,7 +3,6 @@ package commands
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -46,7 +45,7 @@ func openServed(c *cli.Context) (s served, err error) {
 		return s, err
 	}
 	if s.version = c.String("version"); s.version == "" {
-		if s.version, err = champion(versions); err != nil {
+		if s.version, err = versions.Resolve(registry.Champion); err != nil {
 			return s, err
 		}
 	}
@@ -90,18 +89,24 @@ func (s served) recommender() (model.Recommender, error) {
 func recommendCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "recommend",
-		Usage: "Recommend movies to a user, or to all users",
+		Usage: "Recommend movies to a user or to all users, or users to all movies",
 		Description: `Lists the movies that the user would most like to see, as als_recommend does: without those the user has rated, and from
 all of these ratings, also those that are newer than the model (both known from --data).
 
   recsys-benthos recommend --user 1 --n 10 --data ./ml-latest-small
   recsys-benthos recommend --all --n 10 --data ./ml-latest-small --out recs.jsonl
 
+  recsys-benthos recommend --all --of movies --n 100 --ids 318,296 --data ./ml-latest-small --out audiences.csv
+
 With --all it writes the lists of all users, those of the model and of --data, in the order of their ids: into a .jsonl file a line a
-user, into a .csv or .parquet file a row a movie. A file that is there is replaced once the new one is whole.`,
+user, into a .csv or .parquet file a row a movie. With --of movies it writes for each movie the users who would like it most, as
+als_audience does, without those who have rated it. --ids leaves out all users, or movies, but the given ones. A file that is there is
+replaced once the new one is whole.`,
 		Flags: append(servingFlags(), userFlag(false),
 			&cli.IntFlag{Name: "n", Usage: "how many", Value: 10},
-			&cli.BoolFlag{Name: "all", Usage: "for all users"},
+			&cli.BoolFlag{Name: "all", Usage: "for all users, or movies"},
+			&cli.StringFlag{Name: "of", Usage: "with --all: users or movies", Value: "users"},
+			&cli.StringFlag{Name: "ids", Usage: "with --all: the only users, or movies, as a list such as 1,514 or a file of ids"},
 			&cli.StringFlag{Name: "out", Usage: "with --all: file to write, .jsonl, .csv or .parquet"}),
 		Action: recommendAction,
 	}
@@ -139,20 +144,29 @@ func recommendAction(c *cli.Context) error {
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	n, out := c.Int("n"), c.String("out")
+	n, out, whom := c.Int("n"), c.String("out"), c.String("of")
 	switch {
 	case n < 1:
 		return fmt.Errorf("--n %d is less than 1", n)
 	case c.Bool("all") == c.IsSet("user"):
 		return errors.New("give either --user, or --all for all users")
 	case c.Bool("all") != (out != ""):
-		return errors.New("--all and --out belong together: the file, .jsonl, .csv or .parquet, that the lists of all users are written into")
+		return errors.New("--all and --out belong together: the file, .jsonl, .csv or .parquet, that the lists are written into")
+	case whom != "users" && whom != "movies":
+		return fmt.Errorf("--of %s is neither users nor movies", whom)
+	case out == "" && (c.IsSet("of") || c.IsSet("ids")):
+		return errors.New("--of and --ids belong to --all")
 	}
-	var format func(io.Writer) listFile
+	var ids []int64
 	if out != "" {
-		var err error
-		if format, err = listFormat(out); err != nil {
+		if err := listExtension(out); err != nil {
 			return err
+		}
+		if text := c.String("ids"); c.IsSet("ids") {
+			var err error
+			if ids, err = readIDs(text); err != nil {
+				return err
+			}
 		}
 	}
 	s, err := openServed(c)
@@ -163,8 +177,11 @@ func recommendAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if out != "" {
-		return s.recommendAll(of, n, out, format, c.Bool("json"))
+	switch {
+	case out != "" && whom == "movies":
+		return writeAll(s.listsOfMovies(of, n, ids), s, n, out, c.Bool("json"))
+	case out != "":
+		return writeAll(s.listsOfUsers(of, n, ids), s, n, out, c.Bool("json"))
 	}
 	list := s.recommend(of, c.Int64("user"), n)
 	if c.Bool("json") {

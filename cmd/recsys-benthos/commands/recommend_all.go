@@ -2,147 +2,48 @@ package commands
 
 import (
 	"bufio"
-	"encoding/csv"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/parquet-go/parquet-go"
-
-	"github.com/recsys-benthos/recsys-benthos/internal/model"
+	"unicode"
 )
 
-// listFile is a file of lists in one format.
-type listFile interface {
-	write(lists []recommendations) error
-	close() error // writes what is left; the file itself stays open
+// batchOf says what lists there are for whom, and how they become rows R of a table.
+type batchOf[L, R any] struct {
+	whom   string // "users"
+	of     string // "movies"
+	ids    []int64
+	list   func(id int64) L
+	header []string
+	append func(rows []R, list L) []R
+	cells  func(row R) []string
 }
-
-// listFormat returns what makes the file of a path, by the end of its name.
-func listFormat(path string) (func(io.Writer) listFile, error) {
-	switch extension := strings.ToLower(filepath.Ext(path)); extension {
-	case ".jsonl":
-		return newLines, nil
-	case ".csv":
-		return newSheet, nil
-	case ".parquet":
-		return newParquet, nil
-	default:
-		return nil, fmt.Errorf("--out %s: %q is not a format; give a file that ends in .jsonl, .csv or .parquet", path, extension)
-	}
-}
-
-// lines has a line of JSON for each user.
-type lines struct{ *json.Encoder }
-
-func newLines(w io.Writer) listFile {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return lines{encoder}
-}
-
-func (l lines) write(lists []recommendations) error {
-	for _, list := range lists {
-		if err := l.Encode(list); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l lines) close() error { return nil }
-
-// sheet has a row of CSV for each movie.
-type sheet struct{ *csv.Writer }
-
-func newSheet(w io.Writer) listFile {
-	t := sheet{csv.NewWriter(w)}
-	_ = t.Write([]string{"user_id", "rank", "movie_id", "score", "prediction", "title", "genres", "model_version", "basis"}) // close tells
-	return t
-}
-
-func (t sheet) write(lists []recommendations) error {
-	number := func(value float32) string { return strconv.FormatFloat(float64(value), 'f', -1, 32) }
-	for _, list := range lists {
-		user := strconv.FormatInt(list.UserID, 10)
-		for k, item := range list.Items {
-			err := t.Write([]string{
-				user, strconv.Itoa(k + 1), strconv.FormatInt(item.MovieID, 10), number(item.Score), number(item.Prediction),
-				item.Title, strings.Join(item.Genres, "|"), list.ModelVersion, string(list.Basis),
-			})
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (t sheet) close() error {
-	t.Flush()
-	return t.Error()
-}
-
-// columns has a row of Parquet for each movie.
-type columns struct {
-	*parquet.GenericWriter[parquetRow]
-	rows []parquetRow // room, used again
-}
-
-// parquetRow is what Spark, DuckDB or pandas read of a recommended movie.
-type parquetRow struct {
-	UserID       int64    `parquet:"user_id"`
-	Rank         int32    `parquet:"rank"` // from 1
-	MovieID      int64    `parquet:"movie_id"`
-	Score        float32  `parquet:"score"`
-	Prediction   float32  `parquet:"prediction"` // stars
-	Title        string   `parquet:"title,dict"`
-	Genres       []string `parquet:"genres,list,dict"`
-	ModelVersion string   `parquet:"model_version,dict"`
-	Basis        string   `parquet:"basis,dict"`
-}
-
-func newParquet(w io.Writer) listFile {
-	return &columns{GenericWriter: parquet.NewGenericWriter[parquetRow](w, parquet.Compression(&parquet.Snappy))}
-}
-
-func (c *columns) write(lists []recommendations) error {
-	c.rows = c.rows[:0]
-	for _, list := range lists {
-		for k, item := range list.Items {
-			c.rows = append(c.rows, parquetRow{
-				list.UserID, int32(k + 1), item.MovieID, item.Score, item.Prediction, item.Title, item.Genres, list.ModelVersion, string(list.Basis),
-			})
-		}
-	}
-	_, err := c.Write(c.rows)
-	return err
-}
-
-func (c *columns) close() error { return c.Close() }
 
 // listsAtOnce is how many lists are held in memory.
 const listsAtOnce = 4096
 
-// recommendAll writes the lists of all users into a file, which is there only when
-// it is whole.
-func (s served) recommendAll(of model.Recommender, n int, out string, format func(io.Writer) listFile, asJSON bool) error {
+// writeAll writes the lists into a file, which is there only when it is whole.
+func writeAll[L, R any](b batchOf[L, R], s served, n int, out string, asJSON bool) error {
 	began := time.Now()
-	users := of.AllUsers()
+	format, err := b.format(out)
+	if err != nil {
+		return err
+	}
 	file, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+".*")
 	if err != nil {
 		return fmt.Errorf("writing lists: %w", err)
 	}
 	defer os.Remove(file.Name()) // fails once it is renamed
-	if err := s.writeAll(of, n, users, file, format); err != nil {
+	if err := b.write(file, format); err != nil {
 		file.Close()
 		return fmt.Errorf("writing lists to %s: %w", out, err)
 	}
@@ -157,24 +58,24 @@ func (s served) recommendAll(of model.Recommender, n int, out string, format fun
 	}
 	took := time.Since(began)
 	if asJSON {
-		return printJSON(map[string]any{"users": len(users), "n": n, "out": out, "model_version": s.version, "seconds": took.Seconds()})
+		return printJSON(map[string]any{b.whom: len(b.ids), "n": n, "out": out, "model_version": s.version, "seconds": took.Seconds()})
 	}
-	fmt.Printf("%d movies each for %d users in %s (model %s, %.1f s)\n", n, len(users), out, s.version, took.Seconds())
+	fmt.Printf("%d %s each for %d %s in %s (model %s, %.1f s)\n", n, b.of, len(b.ids), b.whom, out, s.version, took.Seconds())
 	return nil
 }
 
-func (s served) writeAll(of model.Recommender, n int, users []int64, file *os.File, format func(io.Writer) listFile) error {
+// write makes the lists on all cores, and writes them in the order of the ids.
+func (b batchOf[L, R]) write(file *os.File, format func(io.Writer) listFile[L]) error {
 	buffered := bufio.NewWriterSize(file, 1<<18)
 	written := format(buffered)
-	lists := make([]recommendations, min(listsAtOnce, len(users)))
-	for from := 0; from < len(users); from += listsAtOnce {
-		some := users[from:min(from+listsAtOnce, len(users))]
+	lists := make([]L, min(listsAtOnce, len(b.ids)))
+	for some := range slices.Chunk(b.ids, listsAtOnce) {
 		var next atomic.Int64
 		var workers sync.WaitGroup
 		for range runtime.GOMAXPROCS(0) {
 			workers.Go(func() {
 				for k := next.Add(1) - 1; k < int64(len(some)); k = next.Add(1) - 1 {
-					lists[k] = s.recommend(of, some[k], n)
+					lists[k] = b.list(some[k])
 				}
 			})
 		}
@@ -190,4 +91,38 @@ func (s served) writeAll(of model.Recommender, n int, users []int64, file *os.Fi
 		return err
 	}
 	return file.Sync()
+}
+
+// readIDs reads the ids that --ids gives: themselves, or a file of them.
+func readIDs(text string) ([]int64, error) {
+	ids, err := parseIDs(text)
+	if err == nil {
+		return ids, nil
+	}
+	data, failed := os.ReadFile(text)
+	if failed != nil {
+		return nil, fmt.Errorf("--ids %s is neither a list of ids such as 1,514 (%w) nor a file (%w)", text, err, failed)
+	}
+	if ids, err = parseIDs(string(data)); err != nil {
+		return nil, fmt.Errorf("--ids %s: %w", text, err)
+	}
+	return ids, nil
+}
+
+// parseIDs reads ids with commas or white space between them, and returns them in
+// order, each once.
+func parseIDs(text string) ([]int64, error) {
+	var ids []int64
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+		id, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%.40q is no id", word)
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return nil, errors.New("there are no ids")
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }

@@ -170,6 +170,9 @@ func TestRecommendSaysWhatItNeeds(t *testing.T) {
 		{[]string{"--user", "1", "--all", "--out", "x.csv"}, "give either --user, or --all for all users"},
 		{[]string{"--all"}, "--all and --out belong together"},
 		{[]string{"--user", "1", "--out", "x.csv"}, "--all and --out belong together"},
+		{[]string{"--all", "--of", "cats", "--out", "x.csv"}, "--of cats is neither users nor movies"},
+		{[]string{"--user", "1", "--ids", "1"}, "--of and --ids belong to --all"},
+		{[]string{"--all", "--ids", "none.txt", "--out", "x.csv"}, `--ids none.txt is neither a list of ids such as 1,514 ("none.txt" is no id) nor a file (`},
 		{[]string{"--all", "--out", "x.xml"}, `--out x.xml: ".xml" is not a format; give a file that ends in .jsonl, .csv or .parquet`},
 		{[]string{"--all", "--data", data, "--out", filepath.Join(t.TempDir(), "nowhere", "x.csv")}, "writing lists: "},
 	} {
@@ -180,5 +183,56 @@ func TestRecommendSaysWhatItNeeds(t *testing.T) {
 	said, err := m.runRecommend("--user", "999", "--data", data, "--n", "2")
 	if err != nil || strings.Count(said, "\n") != 3 || !strings.HasPrefix(said, "SCORE") {
 		t.Errorf("%v: %s", err, said)
+	}
+}
+
+// TestTheListsOfSomeAreThoseAmongAll: of users and of movies, by ids and by a file of
+// them.
+func TestTheListsOfSomeAreThoseAmongAll(t *testing.T) {
+	m, data := newRecommendTest(t)
+	folder := t.TempDir()
+	file := filepath.Join(folder, "ids.txt")
+	if err := os.WriteFile(file, []byte("20\n10, 20\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run := func(name string, args ...string) []string {
+		t.Helper()
+		out := filepath.Join(folder, name)
+		if said, err := m.runRecommend(append([]string{"--all", "--n", "5", "--data", data, "--out", out}, args...)...); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+		text, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSpace(string(text)), "\n")
+	}
+	for _, of := range []string{"users", "movies"} {
+		all, id := run("all.jsonl", "--of", of), `{"`+strings.TrimSuffix(of, "s")+`_id":%d,`
+		var want []string
+		for _, line := range all {
+			if strings.HasPrefix(line, fmt.Sprintf(id, 20)) || strings.HasPrefix(line, fmt.Sprintf(id, 10)) {
+				want = append(want, line)
+			}
+		}
+		for _, ids := range []string{"20,10", file} {
+			if got := run("some.jsonl", "--of", of, "--ids", ids); len(want) != 2 || !reflect.DeepEqual(got, want) {
+				t.Errorf("--of %s --ids %s: %v, want %v", of, ids, got, want)
+			}
+		}
+	}
+	table := run("some.csv", "--of", "movies", "--ids", "10")
+	if len(table) != 6 || table[0] != "movie_id,rank,user_id,score,prediction,title,model_version" || !strings.HasPrefix(table[1], "10,1,") || !strings.HasSuffix(table[1], `,"Ten, The (1999)",v1`) {
+		t.Errorf("table %q", table)
+	}
+	for _, row := range table {
+		if strings.Split(row, ",")[2] == "999" {
+			t.Error("user 999, who has rated movie 10, is among its audience")
+		}
+	}
+	run("some.parquet", "--of", "movies", "--ids", "10")
+	read, err := parquet.ReadFile[audienceRow](filepath.Join(folder, "some.parquet"))
+	if err != nil || len(read) != 5 || fmt.Sprintf("%d,%d,%d,", read[4].MovieID, read[4].Rank, read[4].UserID) != table[5][:len(fmt.Sprintf("%d,%d,%d,", read[4].MovieID, read[4].Rank, read[4].UserID))] {
+		t.Errorf("%v: %+v", err, read)
 	}
 }
