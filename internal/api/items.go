@@ -77,10 +77,13 @@ func (b *itemBody) change(item *ratings.Item) {
 	if b.TMDb != nil {
 		item.TMDb = int64(*b.TMDb)
 	}
-	if b.Labels != nil {
+	if said(b.Labels) {
 		item.Labels = string(b.Labels)
 	}
 }
+
+// said is false for null, which Gorse's clients send for what is to stay.
+func said(raw json.RawMessage) bool { return raw != nil && string(raw) != "null" }
 
 // addItem adds the event that says all of a movie. known is what the catalog has
 // of it, which it follows.
@@ -96,7 +99,7 @@ func (d *decoder) addItem(item, known ratings.Item, b *itemBody) (wrong string) 
 	if item.Labels != "" {
 		fields["labels"] = json.RawMessage(item.Labels)
 	}
-	if b.Time != nil {
+	if said(b.Time) {
 		fields["timestamp"] = b.Time
 	}
 	if b.EventID != nil {
@@ -303,7 +306,7 @@ func (d *decoder) getItems() (any, *Problem) {
 		Cursor string
 		Items  []gorseItem
 	}{Items: []gorseItem{}}
-	for _, item := range movies.Page(from, n) {
+	for _, item := range movies.Page(d.query.Get("q"), from, n) {
 		page.Items = append(page.Items, asGorse(item))
 		page.Cursor = idText(item.ID)
 	}

@@ -49,6 +49,10 @@ func TestChangesOfMoviesAreEventsThatSayAllOfThem(t *testing.T) {
 		},
 		{"PATCH /api/item/2", `{"Comment":"Zwei"}`, `"movie_id":2,"title":"Zwei","genres":["War"],"tmdb_id":7,"labels":{"a":1},"added_at":"1970-01-01T00:16:40.000Z"` + rest},
 		{"PATCH /api/item/1", `{"IsHidden":true,"Labels":null}`, `"movie_id":1,"title":"One (1990)","genres":["Drama"],"hidden":true,"added_at":"1970-01-01T00:00:00.000Z"` + rest},
+		{
+			"PATCH /api/item/2", `{"IsHidden":null,"Categories":null,"Labels":null,"Timestamp":null,"Comment":"Zwei"}`, // PyGorse
+			`"movie_id":2,"title":"Zwei","genres":["War"],"tmdb_id":7,"labels":{"a":1},"added_at":"1970-01-01T00:16:40.000Z"` + rest,
+		},
 		{"DELETE /api/item/2", "", `"movie_id":2,"title":"Two (2001)","genres":["War"],"hidden":true,"tmdb_id":7,"labels":{"a":1},"added_at":"1970-01-01T00:16:40.000Z"` + rest},
 		{"PUT /api/item/1/category/Film-Noir", "", `"movie_id":1,"title":"One (1990)","genres":["Drama","Film-Noir"],"added_at":"1970-01-01T00:00:00.000Z"` + rest},
 		{"DELETE /api/item/1/category/Drama", "", `"movie_id":1,"title":"One (1990)","genres":[],"added_at":"1970-01-01T00:00:00.000Z"` + rest},
@@ -100,6 +104,7 @@ func TestMoviesAreToldInGorsesShape(t *testing.T) {
 		{"GET /api/latest?n=1&offset=1&category=comedy&category=war", `[{"Id":"3","Score":0}]`},
 		{"GET /api/non-personalized/latest?year_from=1995&not_category=War", `[{"Id":"3","Score":0}]`},
 		{"GET /api/latest/Drama", `[{"Id":"1","Score":0}]`},
+		{"GET /api/items?q=two+%282&n=10", `{"Cursor":"","Items":[` + two + `]}`},
 		{"GET /api/items?cursor=9", `{"Cursor":"","Items":[]}`},
 	} {
 		if _, got, problem := serve(t, newRequest(c.line, ""), newBackend(t)); problem != nil || got != c.want {
@@ -119,7 +124,7 @@ func TestWhatIsWrongWithMoviesIsSaid(t *testing.T) {
 		{"GET /api/items?cursor=x", "", 400, `the query parameter cursor is "x"; give the Cursor of the page before, or none`},
 		{"GET /api/items?cursor=-1", "", 400, `the query parameter cursor is "-1"`},
 		{"GET /api/items?n=0", "", 400, `the query parameter n is "0"`},
-		{"GET /api/items?offset=1", "", 400, `the query parameter "offset" is unknown; there are n, cursor`},
+		{"GET /api/items?offset=1", "", 400, `the query parameter "offset" is unknown; there are n, cursor, q`},
 		{"DELETE /api/item/77", "", 404, "there is no movie 77"},
 		{"PATCH /api/item/77", `{"Comment":"x"}`, 404, "there is no movie 77"},
 		{"PATCH /api/item/1", ``, 400, "the body is empty"},

@@ -39,7 +39,7 @@ var itemRoutes = []*Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/api/items", Kind: Direct, Scope: Read, Summary: "The movies of the catalog in the order of ids, hidden ones too",
-		Params: []Param{page[0], cursor}, Reply: "Items", direct: (*decoder).getItems,
+		Params: []Param{page[0], cursor, text("q", "Only movies with this in their titles, in any case.", false)}, Reply: "Items", direct: (*decoder).getItems,
 	},
 	{
 		Method: http.MethodGet, Path: "/api/latest", Kind: Direct, Scope: Read, Summary: "The newest movies: by when they were entered, then by year and id",

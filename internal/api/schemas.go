@@ -30,6 +30,19 @@ func fields(description string, properties object, required ...string) object {
 
 func stringOf(description string) object { return object{"type": "string", "description": description} }
 
+// strict is the schema of an object without other fields.
+func strict(schema object) object {
+	schema["additionalProperties"] = false
+	return schema
+}
+
+// oneOrMany is the schema of one of the items, or of a list of them.
+func oneOrMany(items object, most int) object {
+	list := array(items, most)
+	list["minItems"] = 1
+	return object{"anyOf": []object{list, items}}
+}
+
 // schemas are the bodies of requests and replies. What one may meet beyond them
 // (fields that pass through) is not forbidden.
 func schemas() object {
@@ -37,24 +50,7 @@ func schemas() object {
 	number, boolean := object{"type": "number"}, object{"type": "boolean"}
 	texts := array(object{"type": "string"}, 0)
 	whole := func(least, most int) object { return object{"type": "integer", "minimum": least, "maximum": most} }
-	strict := func(schema object) object {
-		schema["additionalProperties"] = false
-		return schema
-	}
-	oneOrMany := func(items object, most int) object {
-		list := array(items, most)
-		list["minItems"] = 1
-		return object{"anyOf": []object{list, items}}
-	}
-	item := itemSchema(anyID, texts)
-	feedback := fields("What a user did, as Gorse has it.", object{
-		"FeedbackType": stringOf("rate, tag or view."), "UserId": object{"type": "string"}, "ItemId": object{"type": "string"},
-		"Value": described("Stars; 0 of what is no rating.", object{"type": "number"}), "Timestamp": stringOf("RFC 3339."), "Comment": stringOf("The tag."),
-	}, "FeedbackType", "UserId", "ItemId", "Value", "Timestamp", "Comment")
-	profile := fields("A user, as Gorse has it.", object{
-		"UserId": anyID, "Labels": object{}, "Comment": stringOf(""), "Subscribe": described("Has no effect.", object{}),
-	})
-	return object{
+	all := object{
 		"Problem": fields("RFC 9457.", object{
 			"type": stringOf(""), "title": stringOf(""), "status": whole(400, 599), "detail": stringOf("What is wrong, and what would mend it."),
 			"request_id": stringOf(""),
@@ -74,37 +70,6 @@ func schemas() object {
 				"user_id": anyID, "movie_id": anyID, "value": object{}, "timestamp": object{},
 			}, "event_type", "user_id", "movie_id", "timestamp"),
 		}}, MaxEvents),
-		"Item":     item,
-		"ItemList": oneOrMany(item, MaxEvents),
-		"Items": fields("A page of movies.", object{
-			"Cursor": stringOf("Where the next page begins; empty for none."), "Items": array(item, MaxN),
-		}, "Cursor", "Items"),
-		"Feedback":     array(feedback, 0),
-		"OneFeedback":  feedback,
-		"FeedbackPage": fields("A page of feedback.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Feedback": array(feedback, MaxN)}, "Cursor", "Feedback"),
-		"KnownItems":   described("Ids of movies, in their order.", array(object{"type": "string"}, 0)),
-		"User":         profile,
-		"UserList":     oneOrMany(profile, MaxEvents),
-		"Users":        fields("A page of users.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Users": array(profile, MaxN)}, "Cursor", "Users"),
-		"RoleChange": strict(fields("Who gets which role, or loses it.", object{
-			"version": stringOf("Of promote: its name, or champion or challenger:NAME."),
-			"role":    stringOf("champion, if not given, or challenger:NAME."), "share": described("Of the users, of a challenger; 0 is in shadow.", object{"type": "number", "minimum": 0, "maximum": 1}),
-			"force": described("Overrules the gate.", object{"type": "boolean"}), "expected": stringOf("Of rollback: the version that is to be rolled back."),
-			"reason": stringOf("Why, for the log."),
-		})),
-		"RoleChanged": fields("What the log of promotions has now.", object{
-			"changed": boolean, "what": stringOf("In words."), "promotion": object{"type": "object"},
-		}, "changed", "what"),
-		"Models": fields("All versions, oldest first.", object{
-			"models": array(fields("", object{
-				"version": stringOf(""), "created_at": object{"type": "string", "format": "date-time"}, "role": stringOf("champion, challenger:NAME, several with a comma, or empty."),
-				"share": number, "rmse": number, "bias_rmse": number, "ratings": object{"type": "integer"}, "algorithm": stringOf(""), "simulated": boolean,
-				"verdict": stringOf("What the gate said, in words."),
-			}, "version", "role"), 0),
-			"problems": described("Versions that cannot be read.", texts),
-		}, "models"),
-		"Model":       fields("The manifest of a version: parameters, data, metrics, and the gate's verdict.", object{"version": stringOf(""), "metrics": object{"type": "object"}, "gate": object{"type": "object"}}, "version"),
-		"Compared":    fields("Two manifests, and the parameters that differ.", object{"a": reference("Model"), "b": reference("Model"), "parameters": object{"type": "array"}}, "a", "b", "parameters"),
 		"RowAffected": fields("How many events are durable.", object{"RowAffected": whole(0, MaxEvents)}, "RowAffected"),
 		"Ids":         described("Ids, the best first.", array(object{"type": "string"}, 0)),
 		"Scores": described("Ids and scores, the best first.", array(fields("", object{
@@ -131,6 +96,9 @@ func schemas() object {
 			"Problems": described("Why it is not ready.", array(object{"type": "string"}, 0)),
 		}, "Ready", "Problems"),
 	}
+	maps.Copy(all, storedSchemas(anyID, texts))
+	maps.Copy(all, modelSchemas(texts))
+	return all
 }
 
 func itemSchema(anyID, texts object) object {
@@ -157,4 +125,56 @@ func listFields(anyID, more object) object {
 	}
 	maps.Copy(common, more)
 	return common
+}
+
+// storedSchemas are those of movies, users and feedback.
+func storedSchemas(anyID, texts object) object {
+	item := itemSchema(anyID, texts)
+	feedback := fields("What a user did, as Gorse has it.", object{
+		"FeedbackType": stringOf("rate, tag or view."), "UserId": object{"type": "string"}, "ItemId": object{"type": "string"},
+		"Value": described("Stars; 0 of what is no rating.", object{"type": "number"}), "Timestamp": stringOf("RFC 3339."), "Comment": stringOf("The tag."),
+	}, "FeedbackType", "UserId", "ItemId", "Value", "Timestamp", "Comment")
+	profile := fields("A user, as Gorse has it.", object{
+		"UserId": anyID, "Labels": object{}, "Comment": stringOf(""), "Subscribe": described("Has no effect.", object{}),
+	})
+	return object{
+		"Item":     item,
+		"ItemList": oneOrMany(item, MaxEvents),
+		"Items": fields("A page of movies.", object{
+			"Cursor": stringOf("Where the next page begins; empty for none."), "Items": array(item, MaxN),
+		}, "Cursor", "Items"),
+		"Feedback":     array(feedback, 0),
+		"OneFeedback":  feedback,
+		"FeedbackPage": fields("A page of feedback.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Feedback": array(feedback, MaxN)}, "Cursor", "Feedback"),
+		"KnownItems":   described("Ids of movies, in their order.", array(object{"type": "string"}, 0)),
+		"User":         profile,
+		"UserList":     oneOrMany(profile, MaxEvents),
+		"Users":        fields("A page of users.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Users": array(profile, MaxN)}, "Cursor", "Users"),
+	}
+}
+
+// modelSchemas are those of versions and roles.
+func modelSchemas(texts object) object {
+	number, boolean := object{"type": "number"}, object{"type": "boolean"}
+	return object{
+		"RoleChange": strict(fields("Who gets which role, or loses it.", object{
+			"version": stringOf("Of promote: its name, or champion or challenger:NAME."),
+			"role":    stringOf("champion, if not given, or challenger:NAME."), "share": described("Of the users, of a challenger; 0 is in shadow.", object{"type": "number", "minimum": 0, "maximum": 1}),
+			"force": described("Overrules the gate.", object{"type": "boolean"}), "expected": stringOf("Of rollback: the version that is to be rolled back."),
+			"reason": stringOf("Why, for the log."),
+		})),
+		"RoleChanged": fields("What the log of promotions has now.", object{
+			"changed": boolean, "what": stringOf("In words."), "promotion": object{"type": "object"},
+		}, "changed", "what"),
+		"Models": fields("All versions, oldest first.", object{
+			"models": array(fields("", object{
+				"version": stringOf(""), "created_at": object{"type": "string", "format": "date-time"}, "role": stringOf("champion, challenger:NAME, several with a comma, or empty."),
+				"share": number, "rmse": number, "bias_rmse": number, "ratings": object{"type": "integer"}, "algorithm": stringOf(""), "simulated": boolean,
+				"verdict": stringOf("What the gate said, in words."),
+			}, "version", "role"), 0),
+			"problems": described("Versions that cannot be read.", texts),
+		}, "models"),
+		"Model":    fields("The manifest of a version: parameters, data, metrics, and the gate's verdict.", object{"version": stringOf(""), "metrics": object{"type": "object"}, "gate": object{"type": "object"}}, "version"),
+		"Compared": fields("Two manifests, and the parameters that differ.", object{"a": reference("Model"), "b": reference("Model"), "parameters": object{"type": "array"}}, "a", "b", "parameters"),
+	}
 }

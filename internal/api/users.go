@@ -30,7 +30,7 @@ func readUserBody(raw string) (b userBody, problem string) {
 }
 
 func (b *userBody) change(p *ratings.Profile) {
-	if b.Labels != nil {
+	if said(b.Labels) {
 		p.Labels = string(b.Labels)
 	}
 	if b.Comment != nil {

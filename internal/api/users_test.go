@@ -102,7 +102,7 @@ func TestChangesOfUsersAreEvents(t *testing.T) {
 		{"DELETE /api/user/3", "", `"forget_user","user_id":3` + rest},
 		{"POST /api/user", `{"UserId":"77","Labels":[ "a" ],"Comment":"Bob","Subscribe":null}`, `"user","user_id":77,"labels":["a"],"comment":"Bob"` + rest},
 		{"POST /api/users", `[{"UserId":77},{"UserId":"78","Labels":null}]`, `"user","user_id":77` + rest + "\n" + `"user","user_id":78` + rest},
-		{"PATCH /api/user/9", `{"Comment":"Eve"}`, `"user","user_id":9,"labels":{"plan":"free"},"comment":"Eve"` + rest},
+		{"PATCH /api/user/9", `{"Comment":"Eve","Labels":null}`, `"user","user_id":9,"labels":{"plan":"free"},"comment":"Eve"` + rest},
 		{"PATCH /api/user/77", `{"Labels":1}`, `"user","user_id":77,"labels":1` + rest},
 	} {
 		call, _, problem := serve(t, newRequest(c.line, c.body), backendWithUsers(t))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
@@ -127,16 +128,22 @@ func (e *entry) asItem() ratings.Item {
 }
 
 // Page returns at most n movies, hidden ones too, in the order of their ids from
-// the first above after on.
-func (c *Catalog) Page(after int64, n int) []ratings.Item {
+// the first above after on, whose titles have the words in them, in any case.
+func (c *Catalog) Page(words string, after int64, n int) []ratings.Item {
 	all := c.content.Load().sorted().byID
 	from, found := slices.BinarySearchFunc(all, after, func(e *entry, id int64) int { return cmp.Compare(e.movie.ID, id) })
 	if found {
 		from++
 	}
 	var page []ratings.Item
-	for _, e := range all[from:min(from+n, len(all))] {
-		page = append(page, e.asItem())
+	words = strings.ToLower(words)
+	for _, e := range all[from:] {
+		if len(page) == n {
+			break
+		}
+		if words == "" || strings.Contains(strings.ToLower(e.movie.Title), words) {
+			page = append(page, e.asItem())
+		}
 	}
 	return page
 }

@@ -71,11 +71,14 @@ func TestMoviesInTheOrderOfIDsAndOfAge(t *testing.T) {
 	c, _ := threeMovies(t)
 	_ = c.Apply(ratings.Item{ID: 9, Title: "Nine", Time: 3, Added: 100}, ratings.Item{ID: 1, Title: "One (1990)", Time: 3, Added: 200},
 		ratings.Item{ID: 5, Title: "Five", Hidden: true, Time: 3, Added: 300})
-	if got := ids(c.Page(-1, 3)); !slices.Equal(got, []int64{1, 2, 3}) {
+	if got := ids(c.Page("", -1, 3)); !slices.Equal(got, []int64{1, 2, 3}) {
 		t.Errorf("first page %v", got)
 	}
-	if got := ids(c.Page(3, 3)); !slices.Equal(got, []int64{5, 9}) {
+	if got := ids(c.Page("", 3, 3)); !slices.Equal(got, []int64{5, 9}) {
 		t.Errorf("last page %v", got)
+	}
+	if got := ids(c.Page("E (199", -1, 3)); !slices.Equal(got, []int64{1, 3}) {
+		t.Errorf("found %v", got)
 	}
 	if got := ids(c.Latest(Filter{}, 0, 10)); !slices.Equal(got, []int64{1, 9, 3, 2}) {
 		t.Errorf("latest %v", got)
@@ -105,7 +108,7 @@ func TestManyChangesAreAsOneByOne(t *testing.T) {
 	}
 	stop()
 	readers.Wait()
-	if c.Len() != 3*maxRecent || c.content.Load().hidden != maxRecent || len(c.Page(-1, 1<<20)) != 3*maxRecent {
+	if c.Len() != 3*maxRecent || c.content.Load().hidden != maxRecent || len(c.Page("", -1, 1<<20)) != 3*maxRecent {
 		t.Errorf("%d movies, %d hidden", c.Len(), c.content.Load().hidden)
 	}
 	if err := c.Reload(t.Context()); err != nil || c.Len() != 3*maxRecent || c.content.Load().hidden != maxRecent {

@@ -140,11 +140,47 @@ func TestSetupIsIdempotentAndCheckFindsNothing(t *testing.T) {
 	}
 }
 
+// TestSetupAddsWhatAnEarlierReleaseDidNotHave: a table and a column.
+func TestSetupAddsWhatAnEarlierReleaseDidNotHave(t *testing.T) {
+	settings := newKeyspace(t, sharedNode(t))
+	session, err := settings.connectAnywhere(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	keyspace := cqlName(settings.Keyspace)
+	for _, statement := range []string{
+		"DROP TABLE " + keyspace + ".users", "ALTER TABLE " + keyspace + ".movies DROP item",
+		"INSERT INTO " + keyspace + ".movies (movie_id, title) VALUES (1, 'One (1990)')",
+	} {
+		if err := session.Query(statement).ExecContext(t.Context()); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	var lines []string
+	if err := Setup(t.Context(), settings, SetupOptions{Print: func(line string) { lines = append(lines, line) }}); err != nil || len(lines) != 2 {
+		t.Errorf("%v, %q", err, lines)
+	}
+	if problems, err := Check(t.Context(), settings); err != nil || len(problems) != 0 {
+		t.Errorf("check: %v, %v", problems, err)
+	}
+	store := openStore(t, settings, StoreOptions{})
+	now := time.Now().Add(time.Minute).UnixMilli() // what was written before a column was dropped stays away
+	if err := store.Apply(t.Context(), ratings.Changes{Items: []ratings.Item{{ID: 2, Title: "Two", Genres: []string{"War"}, IMDb: "7", Time: now}}}); err != nil {
+		t.Fatal(err)
+	}
+	movies, err := store.Movies(t.Context())
+	items, itemsErr := store.Items(t.Context())
+	if err != nil || itemsErr != nil || len(movies) != 2 || len(items) != 1 || items[0].Title != "Two" || movies[1].Title != "Two" {
+		t.Errorf("movies %+v, items %+v, %v, %v", movies, items, err, itemsErr)
+	}
+}
+
 func TestADryRunOnlyPrints(t *testing.T) {
 	settings := sharedNode(t)
 	settings.Keyspace = "dry"
 	var lines []string
-	if err := Setup(t.Context(), settings, SetupOptions{DryRun: true, Print: func(line string) { lines = append(lines, line) }}); err != nil || len(lines) != 9 {
+	if err := Setup(t.Context(), settings, SetupOptions{DryRun: true, Print: func(line string) { lines = append(lines, line) }}); err != nil || len(lines) != 10 {
 		t.Errorf("%v, %q", err, lines)
 	}
 	problems, err := Check(t.Context(), settings)

@@ -108,8 +108,8 @@ func (g *gate) WriteBatch(ctx context.Context, batch service.MessageBatch) error
 	defer g.mu.Unlock()
 	for _, m := range batch {
 		data, _ := m.AsBytes()
-		user, _ := m.MetaGet(metaUser)
-		g.events = append(g.events, user+" "+string(data))
+		key, _ := m.MetaGet(metaKey)
+		g.events = append(g.events, key+" "+string(data))
 	}
 	return nil
 }
@@ -124,8 +124,8 @@ type client struct {
 	gate   *gate
 }
 
-// startStream runs a stream with the input's further fields.
-func startStream(t *testing.T, fields string) *client {
+// startStream runs a stream with the input's further fields, and resources.
+func startStream(t *testing.T, fields string, resources ...string) *client {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -153,7 +153,7 @@ output:
           output: {test_events: {gate: %[1]q}}
         - output: {sync_response: {}}
 logger: {level: OFF}
-`, address, strings.ReplaceAll(fields, "\n", "\n    "))); err != nil {
+`+strings.Join(resources, "\n"), address, strings.ReplaceAll(fields, "\n", "\n    "))); err != nil {
 		t.Fatal(err)
 	}
 	stream, err := builder.Build()
