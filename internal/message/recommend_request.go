@@ -59,6 +59,7 @@ type RecommendRequest struct {
 	Diversity                  float64
 	Popularity                 float64 // −1 where absent
 	Reasons                    bool
+	Rotate                     bool // movies of the last rotated lists come behind all others
 
 	Extra []byte // unknown fields as `,"name":value` in their order
 }
@@ -102,6 +103,7 @@ type recommendFields struct {
 	exclude, candidates, liked, users    jsonValue
 	excludeSeen, filters                 jsonValue
 	diversity, popularity, reasons       jsonValue
+	rotate                               jsonValue
 	extra                                []byte
 }
 
@@ -139,6 +141,8 @@ func (f *recommendFields) add(key string, value *jsonValue) {
 		f.popularity = *value
 	case "reasons":
 		f.reasons = *value
+	case "rotate":
+		f.rotate = *value
 	case "items", "model_version", "role", "head", "basis", "score", "prediction", "title", "genres", "year", "base", "rest",
 		"requested_at", "predicted_at", "cold", "unknown": // the reply's own
 	default:
@@ -186,6 +190,7 @@ func (f *recommendFields) request() (RecommendRequest, error) {
 	reads.share("diversity", f.diversity, &r.Diversity)
 	reads.share("popularity", f.popularity, &r.Popularity)
 	reads.truth("reasons", f.reasons, &r.Reasons)
+	reads.truth("rotate", f.rotate, &r.Rotate)
 	of := "movies"
 	reads.text("of", f.of, &of)
 	if reads.err != nil {
@@ -217,6 +222,10 @@ func (r *RecommendRequest) checkNames() error {
 		return fieldErrorf("movie_id", "is missing; give the movie that is to be explained")
 	case r.HasUser && r.Liked != nil:
 		return fieldErrorf("liked", "is for users without user_id, whose ratings are not known; leave one of the two out")
+	case r.Kind == KindRecommend && r.Rotate && !r.HasUser:
+		return fieldErrorf("rotate", "is for users with user_id; for an anonymous user give exclude, the movies that were shown")
+	case r.Kind == KindRecommend && r.Rotate && r.Offset > 0:
+		return fieldErrorf("rotate", "gives other movies each time; leave offset out")
 	case !r.HasUser && r.Liked == nil:
 		return fieldErrorf("user_id", "is missing; for an anonymous user give liked, a list of movies, which may be empty")
 	}

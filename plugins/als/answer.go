@@ -47,6 +47,7 @@ type answerer struct {
 	mgr       *service.Resources
 	answered  *service.MetricCounter
 	cold      *service.MetricCounter
+	shown     model.Shown            // of rotated lists
 	stale     *service.MetricCounter // lists of users whose ratings could not be read
 	told      atomic.Int64           // when the log told of that last, Unix milliseconds
 	now       func() time.Time
@@ -92,6 +93,7 @@ type answering struct {
 	component string
 	lineUp    *model.LineUp
 	users     *model.Users
+	shown     *model.Shown
 	history   func(user int64) ([]ratings.Rating, error) // nil without a store
 	movies    *catalog.Catalog                           // nil without one
 	now       int64                                      // Unix milliseconds
@@ -151,7 +153,7 @@ func (a *answerer) open(ctx context.Context) (*answering, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &answering{component: a.component, users: live.Users, now: a.now().UnixMilli()}
+	b := &answering{component: a.component, users: live.Users, shown: &a.shown, now: a.now().UnixMilli()}
 	if live.History != nil {
 		b.history = func(user int64) ([]ratings.Rating, error) {
 			ctx, cancel := context.WithTimeout(ctx, historyPatience)

@@ -307,3 +307,19 @@ func TestPredictLeavesOtherKindsToThoseWhoAnswerThem(t *testing.T) {
 		`recommend {"kind":"recommend","user_id":1,"n":10}`, `similar {"kind":"similar"}`, `explain {"kind":"explain"}`,
 		` als_predict: field "kind": "dance" is unknown; give predict, recommend, similar, explain or audience, or leave it out for predict`, ` {"request_id":…}`)
 }
+
+// TestARotatedListIsAnotherOne, until the request comes again.
+func TestARotatedListIsAnotherOne(t *testing.T) {
+	a := newAnswering(t, "recommend", liveOf(t, shelf(true)), "")
+	ask := func(id string) string {
+		return `{"kind":"recommend","request_id":"` + id + `","user_id":1,"n":1,"rotate":true}`
+	}
+	got := answers(t, a, ask("a"), ask("b"), ask("a"), ask("b"), `{"kind":"recommend","request_id":"c","user_id":1,"n":1}`, `{"kind":"recommend","liked":[],"rotate":true}`)
+	expectAnswers(t, got,
+		`recommend {"request_id":"a","kind":"recommend","user_id":1,"items":[{"movie_id":10,…}`,
+		`recommend {"request_id":"b","kind":"recommend","user_id":1,"items":[{"movie_id":20,…}`,
+		`recommend {"request_id":"a","kind":"recommend","user_id":1,"items":[{"movie_id":10,…}`,
+		`recommend {"request_id":"b","kind":"recommend","user_id":1,"items":[{"movie_id":20,…}`,
+		`recommend {"request_id":"c","kind":"recommend","user_id":1,"items":[{"movie_id":10,…}`,
+		` als_recommend: field "rotate": is for users with user_id; for an anonymous user give exclude, the movies that were shown`)
+}

@@ -36,6 +36,7 @@ All that a request may say beside user_id:
 | filters.min_count | 0 | ratings that a movie had at least in training |
 | popularity | 0, or 0.4 by the head "rating" | share of log popularity in the score, 0 to 1 |
 | diversity | 0 | 0 to 1: how much movies shall differ from those before them (maximal marginal relevance with λ = 1 − diversity, over the best 10·n movies; the pages of such a list must all have the same n) |
+| rotate | false | put the movies of the user's last three rotated lists behind all others, so that who asks again sees something else. They are remembered in this process, of the 20000 users who asked last and of 50 movies a list; who sends one of the last three requests again gets the same list. Needs user_id, and no offset |
 | reasons | false | give each item the movie that speaks most for it: "reason": {"movie_id": 50, "rating": 5, "score": 0.2, "title": …} |
 
 basis says what the list is made from. "user": the user's ratings. Who has rated since training is recommended from the newest 2000 ratings of now, as training would have found it. "liked": the liked movies, by the head "preference" and the movies' own biases. "popular", for those of whom nothing is known: what was rated most, a rating counting half after 90 days. That needs the times of ratings: without a rating store and ratings that als_predict saw, it is the counts of training.`).
@@ -71,7 +72,12 @@ func recommend(b *answering, request *message.RecommendRequest, reply *message.R
 	if err != nil {
 		return err
 	}
-	answer := of.Recommend(q)
+	var answer model.Recommended
+	if request.Rotate {
+		answer = b.shown.Recommend(of, q, reply.RequestID)
+	} else {
+		answer = of.Recommend(q)
+	}
 	reply.Head, reply.Basis, reply.ColdUser, reply.Unknown = string(answer.Head), string(answer.Basis), answer.ColdUser, answer.Unknown
 	reply.Items = make([]message.RecommendedItem, len(answer.Items))
 	for k, item := range answer.Items {
