@@ -1,9 +1,7 @@
 package configs
 
 import (
-	"database/sql"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -61,23 +59,14 @@ func (m *machine) everybodySays(client *kgo.Client, round string, user, movie in
 func TestAllProcessesKnowWhatAUserDid(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
+	m.environment["RECSYS_RECOMMEND_ALL_SCHEDULE"] = "24h" // beginning now
 	client := m.placed()
 	now := time.Now().Add(-time.Hour).Unix()
 	ingest, fold := m.startProcess("ingest"), m.startProcess("fold_in", "users")
-	all := []*process{m.startProcess("predict", "users"), m.startProcess("predict", "users"), m.startProcess("index", "forget")}
+	all := []*process{m.startProcess("predict", "users"), m.startProcess("predict", "users"), m.startProcess("index", "forget", "recommend_all")}
 	m.everybodySays(client, "trained", 1, 296, 4.75)
-	indexed := func(user int64) (n int) {
-		db, err := sql.Open("sqlite", "file:"+filepath.Join(m.state, "predictions.db")+"?mode=ro")
-		if err != nil {
-			return -1
-		}
-		defer db.Close()
-		if err := db.QueryRow("SELECT count(*) FROM predictions WHERE user_id = ?", user).Scan(&n); err != nil {
-			return -1
-		}
-		return n
-	}
-	m.until("the index", func() bool { return indexed(1) >= 2 })
+	m.until("the index", func() bool { return m.countOf("predictions.db", "predictions", 1) >= 2 })
+	m.until("the list of user 1", func() bool { return m.countOf("recommendations.db", "recommendations", 1) == 1 })
 	m.everybodySays(client, "nobody", 70, 593, 3.5)
 
 	m.did(70, `{"event_type":"rate","user_id":70,"movie_id":318,"value":5,"timestamp":%d}`, now)
@@ -92,7 +81,9 @@ func TestAllProcessesKnowWhatAUserDid(t *testing.T) {
 	m.everybodySays(client, "unrated", 70, 593, rated)
 
 	m.did(1, `{"event_type":"forget_user","user_id":1,"timestamp":%d}`, now+3)
-	m.until("the index to forget", func() bool { return indexed(1) == 0 })
+	m.until("the indices to forget", func() bool {
+		return m.countOf("predictions.db", "predictions", 1) == 0 && m.countOf("recommendations.db", "recommendations", 1) == 0
+	})
 	waited = max(waited, m.everybodySays(client, "forgotten", 1, 296, 3.75))
 	t.Logf("the slower one of a rating and an erasure was known to both processes after %s", waited.Round(time.Millisecond))
 	records := m.records("user_factors")

@@ -218,13 +218,20 @@ func (m *machine) open(file, options string) *sql.DB {
 }
 
 // count returns the rows of a table of the state folder, 0 while there is none.
-func (m *machine) count(file, table string) (n int) {
+func (m *machine) count(file, table string) int { return m.countWhere(file, table, "") }
+
+// countOf returns the number of rows of a user.
+func (m *machine) countOf(file, table string, user int64) int {
+	return m.countWhere(file, table, fmt.Sprintf(" WHERE user_id = %d", user))
+}
+
+func (m *machine) countWhere(file, table, where string) (n int) {
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(m.state, file)+"?mode=ro")
 	if err != nil {
 		return 0
 	}
 	defer db.Close()
-	if err := db.QueryRow("SELECT count(*) FROM " + table).Scan(&n); err != nil {
+	if err := db.QueryRow("SELECT count(*) FROM " + table + where).Scan(&n); err != nil {
 		return 0
 	}
 	return n
