@@ -29,7 +29,12 @@ func nullable(properties object) object {
 	return all
 }
 
-// texts of at most so many characters.
+func with(properties object, name string, schema object) object {
+	properties[name] = schema
+	return properties
+}
+
+// textOf is the schema of a text of at most so many characters.
 func textOf(longest int, description string) object {
 	return object{"type": "string", "maxLength": longest, "description": description}
 }
@@ -69,10 +74,11 @@ func requestSchemas(anyID object) object {
 		list["minItems"] = 1
 		return list
 	}
+	none := object{"type": "null", "description": "Is for somebody without an id."}
 	return object{
-		"RecommendRequest": strict(fields("A request for movies.", listFields(anyID, object{}))),
+		"RecommendRequest": strict(fields("A request for movies.", listFields(anyID, object{"liked": none}))),
 		"AnonymousRequest": strict(fields("A request for movies for somebody who likes the given ones.", listFields(anyID, object{"liked": some(MaxList)}), "liked")),
-		"GroupRequest":     strict(fields("A request for movies for several users.", listFields(anyID, object{"users": some(message.MaxUsers)}), "users")),
+		"GroupRequest":     strict(fields("A request for movies for several users.", listFields(anyID, object{"users": some(message.MaxUsers), "liked": none}), "users")),
 		"EstimateRequest": oneOrMany(fields("A pair.", object{
 			"request_id": described("Echoed in the reply.", maps.Clone(given)), "user_id": anyID, "movie_id": anyID,
 		}, "user_id", "movie_id"), MaxPairs),
@@ -80,15 +86,14 @@ func requestSchemas(anyID object) object {
 		"SessionFeedback": oneOrMany(fields("Feedback without a user. What was rated below 2.75 stars is left out of the list; the rest, of which there must be some, is liked.", object{
 			"ItemId": anyID, "Value": object{},
 		}, "ItemId"), MaxList),
-		"Promotion": strict(fields("Which version gets which role.", object{
-			"version": described("Its name, or champion or challenger:NAME.", object{"type": "string", "minLength": 1}),
-			"role":    stringOf("champion, if not given, or challenger:NAME."), "share": described("Of the users, of a challenger; 0 is in shadow.", object{"type": "number", "minimum": 0, "maximum": 1}),
+		"Promotion": strict(fields("Which version gets which role.", with(nullable(object{
+			"role": stringOf("champion, if not given, or challenger:NAME."), "share": described("Of the users, of a challenger; 0 is in shadow.", object{"type": "number", "minimum": 0, "maximum": 1}),
 			"force": described("Overrules the gate.", object{"type": "boolean"}), "reason": textOf(longestTitle, "Why, for the log."),
-		}, "version")),
-		"Rollback": strict(fields("Which version is rolled back.", object{
+		}), "version", described("Its name, or champion or challenger:NAME.", object{"type": "string", "minLength": 1})), "version")),
+		"Rollback": strict(fields("Which version is rolled back.", nullable(object{
 			"expected": stringOf("The version that is to be rolled back; whichever it is, if not given."), "reason": textOf(longestTitle, "Why, for the log."),
-		})),
-		"Withdrawal": strict(fields("Which role is taken away.", object{"role": stringOf("challenger:NAME."), "reason": textOf(longestTitle, "Why, for the log.")}, "role")),
+		}))),
+		"Withdrawal": strict(fields("Which role is taken away.", with(nullable(object{"reason": textOf(longestTitle, "Why, for the log.")}), "role", stringOf("challenger:NAME.")), "role")),
 	}
 }
 

@@ -30,6 +30,7 @@ const (
 	parityRequests = 10_000
 	parityWithin   = 2 * time.Minute // on a loaded machine; about 20 s otherwise
 	askers         = 8
+	lastUser       = 999_999_999 // of the store's, in its order
 )
 
 // times are all that may differ between two replies to the same request.
@@ -103,6 +104,9 @@ func serveMovieLens(t *testing.T) *serving.Server {
 			if err != nil {
 				return err
 			}
+			for _, r := range rated[:20] {
+				rated = append(rated, ratings.Rating{User: lastUser, Movie: r.Movie, Value: 0.5, Time: r.Time})
+			}
 			return store.Apply(t.Context(), ratings.Changes{Ratings: rated})
 		},
 	})
@@ -117,7 +121,26 @@ func serveMovieLens(t *testing.T) *serving.Server {
 			t.Logf("the server said:\n%s", s.Output.Tail())
 		}
 	})
+	awaitLearned(t, s.Base)
 	return s
+}
+
+// awaitLearned waits until the model knows the ratings of the store, which it reads
+// once it serves: what is asked before is answered by what it was trained on.
+func awaitLearned(t *testing.T, base string) {
+	t.Helper()
+	prediction := func(user int64) string {
+		body := askAll(t, base, []twin{twinOf("last", "predict", object{}, "GET", fmt.Sprintf("/api/estimate/%d/1", user), nil)})[0]
+		_, after, _ := strings.Cut(body, `"prediction":`)
+		value, _, _ := strings.Cut(after, ",")
+		return value
+	}
+	unknown := prediction(lastUser - 1)
+	for deadline := time.Now().Add(20 * time.Second); prediction(lastUser) == unknown; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the model does not learn the ratings of the store")
+		}
+	}
 }
 
 // drawer draws requests; the same seed draws the same ones.
