@@ -63,14 +63,14 @@ func TestRequestsBecomeTheMessagesOfKafka(t *testing.T) {
 	for _, c := range []struct{ line, body, messages string }{
 		{"GET /api/estimate/1/296", "", `{"request_id":"r1","kind":"predict","user_id":1,"movie_id":296}`},
 		{"GET /api/estimate/0/9223372036854775807", "", `{"request_id":"r1","kind":"predict","user_id":0,"movie_id":9223372036854775807}`},
-		{"GET /api/recommend/1", "", `{"request_id":"r1","kind":"recommend","user_id":1,"n":10}`},
-		{"GET /api/recommend/1?n=3&offset=6&write-back-type=read&category=", "", `{"request_id":"r1","kind":"recommend","user_id":1,"n":3,"offset":6}`},
+		{"GET /api/recommend/1", "", `{"request_id":"r1","kind":"recommend","brief":true,"user_id":1,"n":10}`},
+		{"GET /api/recommend/1?n=3&offset=6&write-back-type=read&category=", "", `{"request_id":"r1","kind":"recommend","brief":true,"user_id":1,"n":3,"offset":6}`},
 		{
 			"GET /api/recommend/1?category=Film-Noir&category=Drama&not_category=War&year_from=1990&year_to=1999&min_count=20", "",
-			`{"request_id":"r1","kind":"recommend","user_id":1,"n":10,"filters":{"genres":["Film-Noir","Drama"],"not_genres":["War"],"year_from":1990,"year_to":1999,"min_count":20}}`,
+			`{"request_id":"r1","kind":"recommend","brief":true,"user_id":1,"n":10,"filters":{"genres":["Film-Noir","Drama"],"not_genres":["War"],"year_from":1990,"year_to":1999,"min_count":20}}`,
 		},
-		{"GET /api/recommend/1/?n=2&offset=0", "", `{"request_id":"r1","kind":"recommend","user_id":1,"n":2,"offset":0}`}, // PyGorse
-		{"GET /api/recommend/1/Comedy?n=2", "", `{"request_id":"r1","kind":"recommend","user_id":1,"n":2,"filters":{"genres":["Comedy"]}}`},
+		{"GET /api/recommend/1/?n=2&offset=0", "", `{"request_id":"r1","kind":"recommend","brief":true,"user_id":1,"n":2,"offset":0}`}, // PyGorse
+		{"GET /api/recommend/1/Comedy?n=2", "", `{"request_id":"r1","kind":"recommend","brief":true,"user_id":1,"n":2,"filters":{"genres":["Comedy"]}}`},
 		{
 			"POST /api/recommend/1", `{"n":5,"offset":10,"exclude":["1",2],"candidates":[3],"filters":{"not_genres":["War"]}}`,
 			`{"request_id":"r1","kind":"recommend","user_id":1,"n":5,"offset":10,"exclude":[1,2],"candidates":[3],"filters":{"not_genres":["War"]}}`,
@@ -82,13 +82,13 @@ func TestRequestsBecomeTheMessagesOfKafka(t *testing.T) {
 		},
 		{
 			"POST /api/session/recommend?n=4", `[{"FeedbackType":"read","UserId":"0","ItemId":"318","Timestamp":""},{"ItemId":"1","Value":1},{"ItemId":296,"Value":4.5}]`,
-			`{"request_id":"r1","kind":"recommend","n":4,"liked":[318,296],"exclude":[1]}`,
+			`{"request_id":"r1","kind":"recommend","brief":true,"n":4,"liked":[318,296],"exclude":[1]}`,
 		},
-		{"GET /api/popular?n=2", "", `{"request_id":"r1","kind":"recommend","liked":[],"n":2}`},
-		{"GET /api/popular/Comedy?n=2", "", `{"request_id":"r1","kind":"recommend","liked":[],"n":2,"filters":{"genres":["Comedy"]}}`},
-		{"GET /api/item/318/neighbors?n=2", "", `{"request_id":"r1","kind":"similar","movie_id":318,"of":"movies","n":2}`},
+		{"GET /api/popular?n=2", "", `{"request_id":"r1","kind":"recommend","brief":true,"liked":[],"n":2}`},
+		{"GET /api/popular/Comedy?n=2", "", `{"request_id":"r1","kind":"recommend","brief":true,"liked":[],"n":2,"filters":{"genres":["Comedy"]}}`},
+		{"GET /api/item/318/neighbors?n=2", "", `{"request_id":"r1","kind":"similar","brief":true,"movie_id":318,"of":"movies","n":2}`},
 		{"GET /api/item/318/audience?n=2", "", `{"request_id":"r1","kind":"audience","movie_id":318,"n":2}`},
-		{"GET /api/user/1/neighbors", "", `{"request_id":"r1","kind":"similar","user_id":1,"of":"users","n":10}`},
+		{"GET /api/user/1/neighbors", "", `{"request_id":"r1","kind":"similar","brief":true,"user_id":1,"of":"users","n":10}`},
 		{"GET /api/because/1/318?n=3", "", `{"request_id":"r1","kind":"explain","user_id":1,"movie_id":318,"n":3}`},
 		{
 			"POST /api/estimate", `[{"user_id":1,"movie_id":"296"},{"request_id":"mine","user_id":2,"movie_id":318,"value":5,"trace":"t"}]`,

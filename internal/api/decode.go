@@ -144,7 +144,11 @@ func (d *decoder) begin() []byte {
 	dst = message.AppendString(dst, d.call.ID)
 	dst = append(dst, `,"kind":"`...)
 	dst = append(dst, d.route.Kind...)
-	return append(dst, '"')
+	dst = append(dst, '"')
+	if (d.call.shape == ids || d.call.shape == scores) && d.route.Kind != Audience { // nothing else is looked at
+		dst = append(dst, `,"brief":true`...)
+	}
+	return dst
 }
 
 func appendNumber(dst []byte, name string, value int64) []byte {

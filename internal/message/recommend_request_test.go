@@ -24,6 +24,7 @@ func TestRecommendRequestsAreRead(t *testing.T) {
 			},
 		},
 		"several users":                  {`{"kind":"recommend","users":["5",6],"n":3}`, RecommendRequest{Kind: "recommend", Users: []int64{5, 6}, N: 3, Popularity: -1}},
+		"ids and scores only":            {`{"kind":"recommend","user_id":5,"brief":true}`, RecommendRequest{Kind: "recommend", User: 5, HasUser: true, N: 10, Popularity: -1, Brief: true}},
 		"somebody who likes nothing yet": {`{"kind":"recommend","liked":[]}`, RecommendRequest{Kind: "recommend", Liked: []int64{}, N: 10, Popularity: -1}},
 		"nulls": {
 			`{"kind":"recommend","user_id":0,"request_id":null,"n":null,"liked":null,"filters":null,"candidates":null,"exclude_seen":null,"diversity":null,"reasons":null}`,

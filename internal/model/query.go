@@ -50,6 +50,7 @@ type Query struct {
 	Popularity float64 // share of popularity in the score, 0 to 1; below 0 for DefaultPopularity
 	Diversity  float64 // 1 − λ of maximal marginal relevance, 0 to 1
 	Reasons    bool    // say what speaks for each movie
+	Brief      bool    // leave predictions out
 }
 
 // Recommender answers queries by one version of a model, from what is known of the

@@ -59,7 +59,9 @@ func (r Recommender) Recommend(q *Query) Recommended {
 		answer.Head = ""
 	}
 	for k, scored := range list {
-		scored.Prediction = a.predict(q, scored.Movie)
+		if !q.Brief {
+			scored.Prediction = a.predict(q, scored.Movie)
+		}
 		answer.Items[k].Scored = scored
 	}
 	if q.Reasons {
