@@ -55,8 +55,11 @@ func schemas() object {
 			"type": stringOf(""), "title": stringOf(""), "status": whole(400, 599), "detail": stringOf("What is wrong, and what would mend it."),
 			"request_id": stringOf(""),
 		}, "type", "title", "status"),
-		"RecommendRequest": strict(fields("A request for movies.", listFields(anyID, object{"liked": array(anyID, MaxList)}))),
-		"GroupRequest":     strict(fields("A request for movies for several users.", listFields(anyID, object{"users": array(anyID, message.MaxUsers)}), "users")),
+		"RecommendRequest": strict(fields("A request for movies.", listFields(anyID, object{
+			"liked":  described("Of recommend-anonymous.", array(anyID, MaxList)),
+			"rotate": described("Of recommend/{user}: whether the movies of the user's last three rotated lists come behind all others; without offset.", boolean),
+		}))),
+		"GroupRequest": strict(fields("A request for movies for several users.", listFields(anyID, object{"users": array(anyID, message.MaxUsers)}), "users")),
 		"EstimateRequest": oneOrMany(fields("A pair.", object{
 			"request_id": stringOf("Echoed in the reply."), "user_id": anyID, "movie_id": anyID,
 		}, "user_id", "movie_id"), MaxPairs),

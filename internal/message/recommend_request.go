@@ -247,6 +247,8 @@ func (r *RecommendRequest) checkGroup() error {
 		return fieldErrorf("users", "is empty; give the ids of at most %d users", MaxUsers)
 	case r.Reasons:
 		return fieldErrorf("reasons", "is not for several users, whose ratings differ; leave it out")
+	case r.Rotate:
+		return fieldErrorf("rotate", "is for users with user_id; for several users give exclude, the movies that were shown")
 	}
 	return nil
 }

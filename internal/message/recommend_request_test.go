@@ -55,6 +55,7 @@ func TestBadRecommendRequestsSayWhatIsWrong(t *testing.T) {
 		`{"kind":"recommend","users":[1],"user_id":1}`:                                 `field "users": stands in place of user_id and liked; leave those out`,
 		`{"kind":"recommend","users":[1],"liked":[1]}`:                                 `field "users": stands in place of user_id and liked; leave those out`,
 		`{"kind":"recommend","users":[1],"reasons":true}`:                              `field "reasons": is not for several users, whose ratings differ; leave it out`,
+		`{"kind":"recommend","users":[1],"rotate":true}`:                               `field "rotate": is for users with user_id; for several users give exclude, the movies that were shown`,
 		`{"kind":"similar","movie_id":1,"users":[1]}`:                                  `field "users": is for requests of kind recommend`,
 		`{"kind":"recommend","users":[-1]}`:                                            `field "users": -1 is negative`,
 		`{"kind":"recommend"`:                                                          `malformed JSON: {"kind":"recommend"`,

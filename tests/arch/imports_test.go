@@ -27,6 +27,8 @@ func violation(folder, path string) string {
 	switch {
 	case under(folder, "internal") && (path == benthos || strings.HasPrefix(path, benthos+"/")):
 		return "internal is to be usable without Benthos"
+	case folder == "client" && strings.Contains(strings.SplitN(path, "/", 2)[0], "."):
+		return "the client is the standard library only, so that it costs who imports it nothing"
 	case !ours:
 		return ""
 	case under(folder, "internal") && under(imported, "plugins"):
@@ -57,7 +59,11 @@ func check(folder, name string, source []byte) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	outside := strings.HasSuffix(name, "_test.go") && strings.HasSuffix(file.Name.Name, "_test") && under(folder, "plugins")
+	outside := strings.HasSuffix(name, "_test.go") && strings.HasSuffix(file.Name.Name, "_test")
+	if outside && folder == "client" {
+		return nil, nil // asks a real server
+	}
+	outside = outside && under(folder, "plugins")
 	var found []string
 	for _, spec := range file.Imports {
 		path, err := strconv.Unquote(spec.Path.Value)
@@ -137,6 +143,24 @@ func TestEveryPluginIsBuiltIn(t *testing.T) {
 	}
 }
 
+// TestTopLevelFoldersAreTheseOnly: others import client and nothing else.
+func TestTopLevelFoldersAreTheseOnly(t *testing.T) {
+	allowed := []string{"client", "cmd", "config", "docs", "internal", "pipelines", "plugins", "tests"}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, entry := range entries {
+		if files, _ := filepath.Glob(filepath.Join(root, entry.Name(), "*")); entry.IsDir() && !strings.HasPrefix(entry.Name(), ".") && len(files) > 0 {
+			found = append(found, entry.Name())
+		}
+	}
+	if found = slices.DeleteFunc(found, func(name string) bool { return name == "recsys-data" }); !slices.Equal(found, allowed) { // up's state
+		t.Errorf("top-level folders are %v, want %v", found, allowed)
+	}
+}
+
 func TestTheCheckFindsWhatIsNotAllowed(t *testing.T) {
 	for name, c := range map[string]struct {
 		folder, file, source string
@@ -180,7 +204,13 @@ func TestTheCheckFindsWhatIsNotAllowed(t *testing.T) {
 			"nothing imports the command",
 		},
 		"the command imports its own": {"cmd/recsys-benthos", "main.go", `package main; import "` + module + `/cmd/recsys-benthos/commands"`, ""},
-		"a module of a similar name":  {"internal/als", "x.go", `package als; import "github.com/redpanda-data/benthosaurus"`, ""},
+		"the client imports a module": {
+			"client", "x.go", `package client; import "` + module + `/internal/api"`,
+			"the client is the standard library only, so that it costs who imports it nothing",
+		},
+		"the client imports the standard library": {"client", "x.go", `package client; import "net/http"`, ""},
+		"the client's test asks a server":         {"client", "x_test.go", `package client_test; import "` + module + `/tests/serving"`, ""},
+		"a module of a similar name":              {"internal/als", "x.go", `package als; import "github.com/redpanda-data/benthosaurus"`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found, err := check(c.folder, c.file, []byte(c.source))
