@@ -44,6 +44,7 @@ var tables = []subject{
 	{"spark-als", "training by als against Spark, MovieLens 1M shape", false, sparkALSTable},
 	{"original", "the original's training job as its users run it", false, originalTable},
 	{"engine", "training, ranking and folding in by themselves", false, engineTable},
+	{"oryx", "top 10 of a million movies against Oryx", false, oryxTable},
 	{"http", "GET /api/recommend/{user} and what else is asked by HTTP", false, httpTable},
 	{"predict", "Kafka → als_predict → movie_enrich → Kafka", true, predictTable},
 	{"spark", "the same against the original's predictor", true, sparkTable},
