@@ -46,6 +46,7 @@ var tables = []subject{
 	{"engine", "training, ranking and folding in by themselves", false, engineTable},
 	{"oryx", "top 10 of a million movies against Oryx", false, oryxTable},
 	{"http", "GET /api/recommend/{user} and what else is asked by HTTP", false, httpTable},
+	{"mix", "good requests with bad ones between them, by HTTP", false, mixTable},
 	{"predict", "Kafka → als_predict → movie_enrich → Kafka", true, predictTable},
 	{"spark", "the same against the original's predictor", true, sparkTable},
 	{"latency", "from a request to its prediction", true, latencyTable},
