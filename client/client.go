@@ -165,7 +165,12 @@ func path(parts ...any) string {
 		b.WriteByte('/')
 		switch part := part.(type) {
 		case string:
-			b.WriteString(url.PathEscape(part))
+			if part == "." || part == ".." { // are ways to other paths unless they are escaped
+				part = strings.ReplaceAll(part, ".", "%2E")
+			} else {
+				part = url.PathEscape(part)
+			}
+			b.WriteString(part)
 		case int64:
 			b.WriteString(strconv.FormatInt(part, 10))
 		}

@@ -46,6 +46,7 @@ func TestAnErrorIsTheServersProblem(t *testing.T) {
 		}, 400, "nothing was written"},
 		"an id below 0":          {readKey, func(c *client.Client) error { _, err := c.Estimate(ctx, -1, 1); return err }, 400, "the user id in the path"},
 		"no such movie":          {readKey, func(c *client.Client) error { _, err := c.Item(ctx, 404); return err }, 404, "there is no movie 404"},
+		"a version of dots":      {readKey, func(c *client.Client) error { _, err := c.Manifest(ctx, ".."); return err }, 400, `".." is not a version's name`},
 		"a version with a slash": {readKey, func(c *client.Client) error { _, err := c.Manifest(ctx, "../x"); return err }, 400, `"../x" is not a version's name`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,7 @@ type ID int64
 func (i *ID) UnmarshalJSON(data []byte) error {
 	text := strings.Trim(string(data), `"`)
 	value, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || value < 0 {
+	if err != nil || text[0] < '0' || text[0] > '9' { // a sign
 		return fmt.Errorf(`%s is no id; give a whole number such as 514 or "514"`, quote(string(data)))
 	}
 	*i = ID(value)
@@ -94,6 +94,9 @@ type groupRequest struct {
 func (d *decoder) unmarshal(into any) *Problem {
 	if err := d.checkJSON(); err != nil {
 		return err
+	}
+	if !gjson.ParseBytes(d.body).IsObject() { // null would be one without fields
+		return badRequest("the body does not fit the schema %s: %s is no object", d.route.Body, quote(string(d.body)))
 	}
 	decoder := json.NewDecoder(bytes.NewReader(d.body))
 	decoder.DisallowUnknownFields()

@@ -46,6 +46,9 @@ func readItemBody(raw string) (b itemBody, problem string) {
 	if b.Type != nil && *b.Type != string(message.SetItem) {
 		return b, "event_type is " + quote(*b.Type) + "; give item, or leave it out"
 	}
+	if slices.Contains(b.Categories, "") || slices.Contains(b.Genres, "") { // null is one too
+		return b, "a genre is empty; give a text, or leave it out"
+	}
 	if b.GorseID == nil {
 		b.GorseID = b.Movie
 	} else if b.Movie != nil && *b.Movie != *b.GorseID {

@@ -133,7 +133,7 @@ func TestWhatIsWrongWithMoviesIsSaid(t *testing.T) {
 		{"PATCH /api/item/1", `{"Name":"x"}`, 400, `json: unknown field "Name"; nothing was written`},
 		{"PATCH /api/item/1", `{"ItemId":"2"}`, 400, "ItemId is 2 and the path's movie 1"},
 		{"PATCH /api/item/1", `{"Timestamp":"yesterday"}`, 400, `field "added_at": "yesterday" is not a time since 1970`},
-		{"PATCH /api/item/1", `{"Categories":[""]}`, 400, `field "genres": "" is no genre`},
+		{"PATCH /api/item/1", `{"Categories":[""]}`, 400, `a genre is empty; give a text, or leave it out`},
 		{"PATCH /api/item/1", `{"Categories":"Drama"}`, 400, "json: cannot unmarshal string"},
 		{"PATCH /api/item/1", `{"IsHidden":"yes"}`, 400, "json: cannot unmarshal string"},
 		{"PATCH /api/item/1", `{"timestamp":"2999-01-01T00:00:00Z"}`, 400, "lies in the future"},

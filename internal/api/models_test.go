@@ -99,7 +99,7 @@ func TestWhatIsWrongWithModelsIsSaid(t *testing.T) {
 		{"GET /api/models/compare?a=old&b=none", "", 404, "not found in the registry"},
 		{"GET /api/models/compare?a=old&b=bad&c=x", "", 400, `the query parameter "c" is unknown; there are a, b`},
 		{"POST /api/models/promote", "", 400, "the body is empty"},
-		{"POST /api/models/promote", "[]", 400, "does not fit the schema RoleChange"},
+		{"POST /api/models/promote", "[]", 400, "does not fit the schema Promotion"},
 		{"POST /api/models/promote", "{}", 400, "version is missing; GET /api/models lists them"},
 		{"POST /api/models/promote", `{"version":"bad","fource":true}`, 400, `unknown field "fource"`},
 		{"POST /api/models/promote", `{"version":"bad"}`, 409, `refused: the gate's verdict on bad is "rejected": it is bad; overrule it by "force": true, with a reason`},

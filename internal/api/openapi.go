@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -84,6 +85,10 @@ func (r *Route) responses() object {
 		schema = object{"type": "object"}
 	case "Ids":
 		schema = object{"anyOf": []object{reference("Ids"), reference("Scores"), reference("Recommendation")}}
+	case "Recommendation":
+		if slices.ContainsFunc(r.Params, func(p Param) bool { return p.Name == format.Name }) {
+			schema = object{"anyOf": []object{reference("Recommendation"), reference("Ids"), reference("Scores")}}
+		}
 	case "Scores":
 		schema = object{"anyOf": []object{reference("Scores"), reference("Recommendation")}}
 	}
@@ -102,6 +107,9 @@ func (r *Route) responses() object {
 	}
 	if r.direct != nil {
 		responses["501"] = problem
+	}
+	if r.Body != "" {
+		responses["408"], responses["415"] = problem, problem
 	}
 	if r.Scope == Admin {
 		responses["409"] = problem
@@ -124,8 +132,14 @@ func (p *Param) parameter() object {
 	if p.Enum != nil {
 		schema["enum"] = p.Enum
 	}
+	if p.Pattern != "" {
+		schema["pattern"] = p.Pattern
+	}
+	if p.Longest > 0 {
+		schema["maxLength"] = p.Longest
+	}
 	if p.Many {
 		schema = object{"type": "array", "items": schema}
 	}
-	return object{"name": p.Name, "in": p.In, "required": p.In == "path", "description": p.Description, "schema": schema}
+	return object{"name": p.Name, "in": p.In, "required": p.In == "path" || p.Needed, "description": p.Description, "schema": schema}
 }

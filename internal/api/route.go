@@ -3,6 +3,8 @@ package api
 import (
 	"net/http"
 	"slices"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/message"
 )
 
 // Kind says what a request's messages ask for. It is the field kind of the
@@ -40,7 +42,7 @@ func (s Scope) Includes(other Scope) bool { return s == other || s == Admin || o
 // Limits of what one request may ask for.
 const (
 	MaxN      = 1000
-	MaxOffset = 100_000
+	MaxOffset = message.MaxOffset
 	MaxList   = 10_000 // movies in exclude, candidates and liked
 	MaxPairs  = 1000   // of one POST /api/estimate
 	MaxEvents = 10_000 // of one POST /api/feedback
@@ -53,7 +55,10 @@ type Param struct {
 	Type                  string // of JSON Schema: integer, number, string
 	Min, Max, Default     int64  // of an integer
 	Many                  bool   // may be repeated
+	Needed                bool   // in the query; in the path all are
 	Enum                  []string
+	Pattern               string // of a string, "" for any
+	Longest               int    // characters of a string, 0 for any
 }
 
 // Route is one method of one path.
@@ -96,6 +101,11 @@ func text(name, description string, many bool) Param {
 	return Param{Name: name, In: "query", Type: "string", Description: description, Many: many}
 }
 
+// genre is that of a filter; clients send an empty one for all.
+func genre(name, description string) Param {
+	return Param{Name: name, In: "query", Type: "string", Description: description, Many: true, Pattern: `^$|\S`, Longest: longestGenre}
+}
+
 var (
 	user  = id("user", "a user")
 	movie = id("movie", "a movie")
@@ -108,8 +118,8 @@ var (
 		Description: "full is the whole reply as it travels on Kafka: titles, genres, predictions, model version.",
 	}
 	filters = []Param{
-		text("category", "Only movies of this genre.", true),
-		text("not_category", "No movies of this genre.", true),
+		genre("category", "Only movies of this genre."),
+		genre("not_category", "No movies of this genre."),
 		integer("year_from", "No movies before this year.", 1800, 3000, 0),
 		integer("year_to", "No movies after this year.", 1800, 3000, 0),
 		integer("min_count", "No movies with fewer ratings.", 0, 1<<31-1, 0),
@@ -143,7 +153,7 @@ var readRoutes = []*Route{
 	},
 	{
 		Method: http.MethodGet, Path: "/api/recommend/{user}/{category}", Kind: Recommend, Scope: Read, Summary: "The best movies of a genre for a user",
-		Params: params([]Param{user, {Name: "category", In: "path", Type: "string", Description: "A genre."}}, page, filters[1:], rotate, []Param{format}, writeBack),
+		Params: params([]Param{user, category}, page, filters[1:], rotate, []Param{format}, writeBack),
 		Reply:  "Ids", shape: ids, decode: (*decoder).recommend,
 	},
 	{
@@ -156,7 +166,7 @@ var readRoutes = []*Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/api/recommend-anonymous", Kind: Recommend, Scope: Read, Summary: "The best movies for somebody who likes the given ones",
-		Params: []Param{format}, Body: "RecommendRequest", Reply: "Recommendation", shape: full, decode: (*decoder).anonymous,
+		Params: []Param{format}, Body: "AnonymousRequest", Reply: "Recommendation", shape: full, decode: (*decoder).anonymous,
 	},
 	{
 		Method: http.MethodPost, Path: "/api/recommend-to-many", Kind: Recommend, Scope: Read, Summary: "One list for users who watch together: by the mean of their scores, without what any of them has rated",
@@ -164,7 +174,7 @@ var readRoutes = []*Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/api/session/recommend", Kind: Recommend, Scope: Read, Summary: "The best movies for somebody who gave the given feedback",
-		Params: params(page, filters, []Param{format}), Body: "FeedbackList", Reply: "Scores", shape: scores, decode: (*decoder).session,
+		Params: params(page, filters, []Param{format}), Body: "SessionFeedback", Reply: "Scores", shape: scores, decode: (*decoder).session,
 	},
 	{
 		Method: http.MethodGet, Path: "/api/popular", Kind: Recommend, Scope: Read, Summary: "The movies that most people like",

@@ -3,15 +3,15 @@ package api
 import "net/http"
 
 var (
-	cursor   = text("cursor", "The Cursor of the page before; none for the first page.", false)
-	category = Param{Name: "category", In: "path", Type: "string", Description: "A genre."}
+	cursor   = Param{Name: "cursor", In: "query", Type: "string", Description: "The Cursor of the page before; none for the first page.", Pattern: `^[0-9]{0,18}$`}
+	category = Param{Name: "category", In: "path", Type: "string", Description: "A genre.", Pattern: `\S`, Longest: longestGenre}
 )
 
 // itemRoutes change movies and list them.
 var itemRoutes = []*Route{
 	{
 		Method: http.MethodPost, Path: "/api/item", Kind: Feedback, Scope: Write, Summary: "Adds a movie, or says all of one anew; durable before the answer",
-		Body: "Item", Reply: "RowAffected", decode: (*decoder).items, one: true,
+		Body: "NewItem", Reply: "RowAffected", decode: (*decoder).items, one: true,
 	},
 	{
 		Method: http.MethodPost, Path: "/api/items", Kind: Feedback, Scope: Write, Summary: "The same for many movies",

@@ -4,15 +4,18 @@ import "net/http"
 
 var feedbackType = Param{Name: "type", In: "path", Type: "string", Description: "rate, tag or view; read, click and watch are view.", Enum: []string{"rate", "tag", "view", "read", "click", "watch"}}
 
+// feedbackCursor is a user and how much of that user's feedback was given.
+var feedbackCursor = Param{Name: "cursor", In: "query", Type: "string", Description: cursor.Description, Pattern: `^([0-9]{1,18}\.[0-9]{1,9})?$`}
+
 // userRoutes tell what users did, and change users.
 var userRoutes = []*Route{
 	{
 		Method: http.MethodGet, Path: "/api/feedback", Kind: Direct, Scope: Read, Summary: "What all users did, user after user in the store's order",
-		Params: []Param{page[0], cursor}, Reply: "FeedbackPage", direct: (*decoder).allFeedback,
+		Params: []Param{page[0], feedbackCursor}, Reply: "FeedbackPage", direct: (*decoder).allFeedback,
 	},
 	{
 		Method: http.MethodGet, Path: "/api/feedback/{type}", Kind: Direct, Scope: Read, Summary: "The same of one type",
-		Params: []Param{feedbackType, page[0], cursor}, Reply: "FeedbackPage", direct: (*decoder).allFeedback,
+		Params: []Param{feedbackType, page[0], feedbackCursor}, Reply: "FeedbackPage", direct: (*decoder).allFeedback,
 	},
 	{
 		Method: http.MethodGet, Path: "/api/feedback/{user}/{movie}", Kind: Direct, Scope: Read, Summary: "What a user did with a movie",
@@ -28,7 +31,7 @@ var userRoutes = []*Route{
 	},
 	{
 		Method: http.MethodDelete, Path: "/api/feedback/{type}/{user}/{movie}", Kind: Feedback, Scope: Write, Summary: "The same; only of type rate",
-		Params: []Param{feedbackType, user, movie}, Reply: "RowAffected", decode: (*decoder).unrate,
+		Params: []Param{{Name: "type", In: "path", Type: "string", Description: "rate.", Enum: []string{"rate"}}, user, movie}, Reply: "RowAffected", decode: (*decoder).unrate,
 	},
 	{
 		Method: http.MethodGet, Path: "/api/user/{user}/feedback", Kind: Direct, Scope: Read, Summary: "What a user did, by movies",
@@ -52,7 +55,7 @@ var userRoutes = []*Route{
 	},
 	{
 		Method: http.MethodPost, Path: "/api/user", Kind: Feedback, Scope: Write, Summary: "Adds a user, or says all of one's profile anew; durable before the answer",
-		Body: "User", Reply: "RowAffected", decode: (*decoder).users, one: true,
+		Body: "NewUser", Reply: "RowAffected", decode: (*decoder).users, one: true,
 	},
 	{
 		Method: http.MethodPost, Path: "/api/users", Kind: Feedback, Scope: Write, Summary: "The same for many users",

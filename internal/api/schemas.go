@@ -2,8 +2,7 @@ package api
 
 import (
 	"maps"
-
-	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"math"
 )
 
 func array(items object, most int) object {
@@ -46,7 +45,7 @@ func oneOrMany(items object, most int) object {
 // schemas are the bodies of requests and replies. What one may meet beyond them
 // (fields that pass through) is not forbidden.
 func schemas() object {
-	anyID := object{"anyOf": []object{{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+$"}}}
+	anyID := object{"anyOf": []object{{"type": "integer", "minimum": 0, "maximum": int64(math.MaxInt64)}, {"type": "string", "pattern": "^[0-9]{1,19}$"}}}
 	number, boolean := object{"type": "number"}, object{"type": "boolean"}
 	texts := array(object{"type": "string"}, 0)
 	whole := func(least, most int) object { return object{"type": "integer", "minimum": least, "maximum": most} }
@@ -55,24 +54,6 @@ func schemas() object {
 			"type": stringOf(""), "title": stringOf(""), "status": whole(400, 599), "detail": stringOf("What is wrong, and what would mend it."),
 			"request_id": stringOf(""),
 		}, "type", "title", "status"),
-		"RecommendRequest": strict(fields("A request for movies.", listFields(anyID, object{
-			"liked":  described("Of recommend-anonymous.", array(anyID, MaxList)),
-			"rotate": described("Of recommend/{user}: whether the movies of the user's last three rotated lists come behind all others; without offset.", boolean),
-		}))),
-		"GroupRequest": strict(fields("A request for movies for several users.", listFields(anyID, object{"users": array(anyID, message.MaxUsers)}), "users")),
-		"EstimateRequest": oneOrMany(fields("A pair.", object{
-			"request_id": stringOf("Echoed in the reply."), "user_id": anyID, "movie_id": anyID,
-		}, "user_id", "movie_id"), MaxPairs),
-		"FeedbackList": oneOrMany(object{"anyOf": []object{
-			fields("As Gorse has it.", object{
-				"FeedbackType": stringOf("rate (with Value), view or unrate."), "UserId": anyID, "ItemId": anyID, "Value": object{},
-				"Timestamp": stringOf("RFC 3339; now if not given."),
-			}, "ItemId"),
-			fields("An event, as it travels on Kafka.", object{
-				"event_id": stringOf(""), "event_type": object{"type": "string", "enum": []string{"rate", "tag", "view", "unrate"}},
-				"user_id": anyID, "movie_id": anyID, "value": object{}, "timestamp": object{},
-			}, "event_type", "user_id", "movie_id", "timestamp"),
-		}}, MaxEvents),
 		"RowAffected": fields("How many events are durable.", object{"RowAffected": whole(0, MaxEvents)}, "RowAffected"),
 		"Ids":         described("Ids, the best first.", array(object{"type": "string"}, 0)),
 		"Scores": described("Ids and scores, the best first.", array(fields("", object{
@@ -99,50 +80,24 @@ func schemas() object {
 			"Problems": described("Why it is not ready.", array(object{"type": "string"}, 0)),
 		}, "Ready", "Problems"),
 	}
+	maps.Copy(all, requestSchemas(anyID))
 	maps.Copy(all, storedSchemas(anyID, texts))
 	maps.Copy(all, modelSchemas(texts))
 	return all
 }
 
-func itemSchema(anyID, texts object) object {
-	boolean := object{"type": "boolean"}
-	return fields("A movie, as Gorse has it, or with the names of an event of type item.", object{
-		"ItemId": anyID, "IsHidden": boolean, "Categories": texts, "Labels": object{}, "Comment": stringOf("The title."),
-		"Timestamp": stringOf("When the movie came in, RFC 3339; year 1 for MovieLens's own. Now if it is new and this is not given."),
-		"movie_id":  anyID, "title": object{"type": "string"}, "genres": texts, "hidden": boolean, "labels": object{},
-		"imdb_id": object{"type": "string"}, "tmdb_id": anyID, "added_at": object{"type": "string"},
-		"timestamp": described("Event time; of two states of a movie the newer one holds. Now if not given.", object{}),
-		"event_id":  object{"type": "string"}, "event_type": object{"type": "string", "enum": []string{"item"}},
-	})
-}
-
-// listFields are what requests for a list have in common, and more.
-func listFields(anyID, more object) object {
-	texts, whole := array(object{"type": "string"}, 0), object{"type": "integer"}
-	filters := fields("Which movies.", object{"genres": texts, "not_genres": texts, "year_from": whole, "year_to": whole, "min_count": whole})
-	filters["additionalProperties"] = false
-	common := object{
-		"n":       object{"type": "integer", "minimum": 1, "maximum": MaxN, "description": "How many; 10 if not given."},
-		"offset":  object{"type": "integer", "minimum": 0, "maximum": MaxOffset},
-		"exclude": array(anyID, MaxList), "candidates": array(anyID, MaxList), "filters": filters,
-	}
-	maps.Copy(common, more)
-	return common
-}
-
 // storedSchemas are those of movies, users and feedback.
 func storedSchemas(anyID, texts object) object {
-	item := itemSchema(anyID, texts)
+	item := itemSchema(anyID)
 	feedback := fields("What a user did, as Gorse has it.", object{
 		"FeedbackType": stringOf("rate, tag or view."), "UserId": object{"type": "string"}, "ItemId": object{"type": "string"},
 		"Value": described("Stars; 0 of what is no rating.", object{"type": "number"}), "Timestamp": stringOf("RFC 3339."), "Comment": stringOf("The tag."),
 	}, "FeedbackType", "UserId", "ItemId", "Value", "Timestamp", "Comment")
-	profile := fields("A user, as Gorse has it.", object{
-		"UserId": anyID, "Labels": object{}, "Comment": stringOf(""), "Subscribe": described("Has no effect.", object{}),
-	})
+	profile := profileSchema(anyID)
 	return object{
 		"Item":     item,
-		"ItemList": oneOrMany(item, MaxEvents),
+		"NewItem":  withID(item, "ItemId", "movie_id"),
+		"ItemList": oneOrMany(reference("NewItem"), MaxEvents),
 		"Items": fields("A page of movies.", object{
 			"Cursor": stringOf("Where the next page begins; empty for none."), "Items": array(item, MaxN),
 		}, "Cursor", "Items"),
@@ -151,7 +106,8 @@ func storedSchemas(anyID, texts object) object {
 		"FeedbackPage": fields("A page of feedback.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Feedback": array(feedback, MaxN)}, "Cursor", "Feedback"),
 		"KnownItems":   described("Ids of movies, in their order.", array(object{"type": "string"}, 0)),
 		"User":         profile,
-		"UserList":     oneOrMany(profile, MaxEvents),
+		"NewUser":      withID(profile, "UserId"),
+		"UserList":     oneOrMany(reference("NewUser"), MaxEvents),
 		"Users":        fields("A page of users.", object{"Cursor": stringOf("Where the next page begins; empty for none."), "Users": array(profile, MaxN)}, "Cursor", "Users"),
 	}
 }
@@ -160,12 +116,6 @@ func storedSchemas(anyID, texts object) object {
 func modelSchemas(texts object) object {
 	number, boolean := object{"type": "number"}, object{"type": "boolean"}
 	return object{
-		"RoleChange": strict(fields("Who gets which role, or loses it.", object{
-			"version": stringOf("Of promote: its name, or champion or challenger:NAME."),
-			"role":    stringOf("champion, if not given, or challenger:NAME."), "share": described("Of the users, of a challenger; 0 is in shadow.", object{"type": "number", "minimum": 0, "maximum": 1}),
-			"force": described("Overrules the gate.", object{"type": "boolean"}), "expected": stringOf("Of rollback: the version that is to be rolled back."),
-			"reason": stringOf("Why, for the log."),
-		})),
 		"RoleChanged": fields("What the log of promotions has now.", object{
 			"changed": boolean, "what": stringOf("In words."), "promotion": object{"type": "object"},
 		}, "changed", "what"),

@@ -100,7 +100,7 @@ func parseID(field string, value jsonValue) (int64, error) {
 		return 0, fieldErrorf(field, `%s is not an id; give a whole number such as 514 or "514"`, excerpt(value.Raw))
 	}
 	id, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
+	if err != nil || text[0] == '+' {
 		return 0, fieldErrorf(field, `%s is not a whole number in the range of int64; give an id such as 514 or "514"`, excerpt(value.Raw))
 	}
 	if id < 0 {

@@ -114,12 +114,18 @@ func (s *server) outermost(next http.Handler) http.Handler {
 				return
 			}
 		}
-		if strings.Contains(r.URL.Path, "//") { // ServeMux would redirect to a path with other ids
+		if strings.Contains(r.URL.Path, "//") || hasDots(r.URL.EscapedPath()) { // ServeMux would redirect to another path
 			s.notFound(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// hasDots reports whether a part of the path is . or .. as it was written; %2E is a
+// name like others.
+func hasDots(path string) bool {
+	return strings.Contains(path, "/.") && slices.ContainsFunc(strings.Split(path, "/"), func(part string) bool { return part == "." || part == ".." })
 }
 
 // share lets the pages of an allowed origin read the answer. It answers a
@@ -166,7 +172,9 @@ func (s *server) page(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
 	p := api.Problemf(http.StatusNotFound, "there is nothing here; the paths are listed at /api/")
-	if strings.HasPrefix(r.URL.Path, "/api/") && (strings.HasSuffix(r.URL.Path, "/") || strings.Contains(r.URL.Path, "//")) {
+	if hasDots(r.URL.EscapedPath()) {
+		p = api.Problemf(http.StatusBadRequest, "a part of the path is . or ..; write a name with %%2E")
+	} else if strings.HasPrefix(r.URL.Path, "/api/") && (strings.HasSuffix(r.URL.Path, "/") || strings.Contains(r.URL.Path, "//")) {
 		p = api.Problemf(http.StatusBadRequest, "a part of the path is empty; give an id, such as 514: the paths are listed at /api/")
 	}
 	s.refuse(w, api.None, "", p)

@@ -65,6 +65,8 @@ func TestFailuresAreProblems(t *testing.T) {
 		{"GET /api/recommend/", "", 400, "a part of the path is empty"},
 		{"GET /api/estimate/1/", "", 400, "a part of the path is empty"},
 		{"GET /api/recommend//neighbors", "", 400, "a part of the path is empty"},
+		{"GET /api/popular/..", "", 400, "a part of the path is . or .."}, // a redirect led to the page of the interface
+		{"POST /api/item/../user", "{}", 400, "a part of the path is . or .."},
 		{"GET /api/recommend/a%2Fb", "", 400, "the user id in the path"},
 		{"GET /api/recommend/%2F%2F", "", 400, "a part of the path is empty"},
 		{"GET /api/nothing", "", 404, "there is nothing here"},

@@ -88,7 +88,7 @@ var messagesOf = map[string]map[bool][]string{
 			`{"kind":"recommend","user_id":1,"diversity":1.5}`, `{"kind":"recommend","user_id":1,"popularity":-1}`,
 			`{"kind":"recommend","user_id":1,"filters":{"genre":["Drama"]}}`, `{"kind":"recommend","user_id":1,"filters":{"genres":"Drama"}}`,
 			`{"kind":"recommend","user_id":1,"filters":{"genres":[" "]}}`, `{"kind":"recommend","user_id":1,"filters":{"year_from":0}}`, `{"kind":"recommend","user_id":1,"filters":[]}`,
-			`{"kind":"recommend","liked":[1],"rotate":true}`, `{"kind":"recommend","user_id":1,"rotate":true,"offset":10}`, `{"kind":"recommend","user_id":1,"rotate":"yes"}`,
+			`{"kind":"recommend","liked":[1],"rotate":true}`, `{"kind":"recommend","user_id":1,"rotate":true,"offset":10}`, `{"kind":"recommend","user_id":1,"rotate":"yes"}`, `{"kind":"recommend","user_id":1,"brief":1}`,
 			`{"kind":"recommend","users":[]}`, `{"kind":"recommend","users":null}`, `{"kind":"recommend","users":7}`, `{"kind":"recommend","users":["x"]}`, `{"kind":"recommend","users":[-1]}`,
 			`{"kind":"recommend","users":[1` + strings.Repeat(",1", 100) + `]}`,
 			`{"kind":"recommend","users":[1],"user_id":1}`, `{"kind":"recommend","users":[1],"liked":[]}`, `{"kind":"recommend","users":[1],"reasons":true}`, `{"kind":"recommend","users":[1],"rotate":true}`,

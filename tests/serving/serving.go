@@ -34,12 +34,13 @@ var topics = []broker.Topic{
 
 // Config says what is served. The zero value is the fixtures of config/.
 type Config struct {
-	Program   string   // the built binary; "" builds one
-	Registry  string   // folder of a registry, which is copied
-	Movies    string   // folder of a catalog
-	Pipelines []string // beside api
-	Env       []string // more variables, NAME=value
-	Unready   bool     // it will have no model; being alive is enough
+	Program   string                   // the built binary; "" builds one
+	Registry  string                   // folder of a registry, which is copied
+	Movies    string                   // folder of a catalog
+	Pipelines []string                 // beside api
+	Env       []string                 // more variables, NAME=value
+	Prepare   func(state string) error // fills the state folder before the start; nil for nothing
+	Unready   bool                     // it will have no model; being alive is enough
 }
 
 // Server is a running one.
@@ -119,6 +120,11 @@ func (s *Server) prepare(c *Config) error {
 	s.undo = append(s.undo, func() { os.RemoveAll(state) })
 	if err := os.CopyFS(filepath.Join(state, "registry"), os.DirFS(c.Registry)); err != nil {
 		return err
+	}
+	if c.Prepare != nil {
+		if err := c.Prepare(state); err != nil {
+			return err
+		}
 	}
 	s.broker, err = broker.Open(broker.Config{Dir: filepath.Join(state, "broker"), Address: "127.0.0.1:0", Topics: topics})
 	if err != nil {
