@@ -81,6 +81,7 @@ type recommendRequest struct {
 	Exclude    []ID     `json:"exclude,omitempty"`
 	Candidates []ID     `json:"candidates,omitempty"`
 	Filters    *Filters `json:"filters,omitempty"`
+	Rotate     bool     `json:"rotate,omitempty"`
 }
 
 // groupRequest is the schema GroupRequest.
@@ -159,6 +160,9 @@ func (d *decoder) anonymous() *Problem {
 	if len(request.Liked) == 0 {
 		return badRequest("liked is empty; give the ids of movies that the person likes, or use /api/popular")
 	}
+	if request.Rotate {
+		return badRequest("rotate is for /api/recommend/{user}; leave it out, and give exclude, the movies that were shown")
+	}
 	return d.addRecommend(d.begin(), &request)
 }
 
@@ -175,6 +179,8 @@ func (d *decoder) group() *Problem {
 		return badRequest("users has %d users; at most %d are allowed", len(request.Users), message.MaxUsers)
 	case request.Liked != nil:
 		return badRequest("liked is for /api/recommend-anonymous; leave it out")
+	case request.Rotate:
+		return badRequest("rotate is for /api/recommend/{user}; leave it out, and give exclude, the movies that were shown")
 	}
 	return d.addRecommend(appendIDs(d.begin(), "users", request.Users), &request.recommendRequest)
 }
@@ -197,6 +203,10 @@ func (d *decoder) addRecommend(dst []byte, r *recommendRequest) *Problem {
 	if offset > 0 {
 		dst = appendNumber(dst, "offset", offset)
 	}
+	dst, err := appendRotate(dst, r.Rotate, offset)
+	if err != nil {
+		return err
+	}
 	for _, list := range []struct {
 		name string
 		ids  []ID
@@ -208,11 +218,21 @@ func (d *decoder) addRecommend(dst []byte, r *recommendRequest) *Problem {
 			dst = appendIDs(dst, list.name, list.ids)
 		}
 	}
-	dst, err := appendFilters(dst, r.Filters)
-	if err != nil {
+	if dst, err = appendFilters(dst, r.Filters); err != nil {
 		return err
 	}
 	return d.add(dst)
+}
+
+// appendRotate asks for another list each time, which has no second page.
+func appendRotate(dst []byte, rotate bool, offset int64) ([]byte, *Problem) {
+	switch {
+	case !rotate:
+		return dst, nil
+	case offset > 0:
+		return dst, badRequest("rotate gives other movies each time; leave offset out")
+	}
+	return append(dst, `,"rotate":true`...), nil
 }
 
 func appendIDs(dst []byte, name string, ids []ID) []byte {

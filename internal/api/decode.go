@@ -129,6 +129,18 @@ func (d *decoder) integer(name string) (value int64, given bool, problem *Proble
 	return value, true, nil
 }
 
+// truth reads true or false of the query.
+func (d *decoder) truth(name string) (bool, *Problem) {
+	switch written := d.query.Get(name); {
+	case written == "true":
+		return true, nil
+	case written == "false" || len(d.query[name]) == 0:
+		return false, nil
+	default:
+		return false, badRequest("the query parameter %s is %s; give true or false", name, quote(written))
+	}
+}
+
 // quote shortens what a client wrote so that it can be quoted.
 func quote(text string) string {
 	const longest = 60
@@ -144,7 +156,11 @@ func (d *decoder) begin() []byte {
 	dst = message.AppendString(dst, d.call.ID)
 	dst = append(dst, `,"kind":"`...)
 	dst = append(dst, d.route.Kind...)
-	return append(dst, '"')
+	dst = append(dst, '"')
+	if (d.call.shape == ids || d.call.shape == scores) && d.route.Kind != Audience { // nothing else is looked at
+		dst = append(dst, `,"brief":true`...)
+	}
+	return dst
 }
 
 func appendNumber(dst []byte, name string, value int64) []byte {
@@ -209,7 +225,19 @@ func (d *decoder) recommend() *Problem {
 	if err != nil {
 		return err
 	}
-	return d.list(appendNumber(d.begin(), "user_id", user))
+	dst := appendNumber(d.begin(), "user_id", user)
+	rotate, err := d.truth("rotate")
+	if err != nil {
+		return err
+	}
+	offset, _, err := d.integer("offset")
+	if err != nil {
+		return err
+	}
+	if dst, err = appendRotate(dst, rotate, offset); err != nil {
+		return err
+	}
+	return d.list(dst)
 }
 
 // popular is a list for somebody of whom nothing is known.

@@ -124,6 +124,9 @@ var (
 		integer("year_to", "No movies after this year.", 1800, 3000, 0),
 		integer("min_count", "No movies with fewer ratings.", 0, 1<<31-1, 0),
 	}
+	rotate = []Param{
+		{Name: "rotate", In: "query", Type: "boolean", Description: "Whether the movies of the user's last three rotated lists come behind all others; without offset."},
+	}
 	// Gorse's clients send these; they have no effect here.
 	writeBack = []Param{
 		text("write-back-type", "Has no effect.", false),
@@ -146,16 +149,16 @@ var routes = slices.Concat(readRoutes, itemRoutes, userRoutes, modelRoutes, ownR
 var readRoutes = []*Route{
 	{
 		Method: http.MethodGet, Path: "/api/recommend/{user}", Kind: Recommend, Scope: Read, Summary: "The best movies for a user",
-		Params: params([]Param{user}, page, filters, []Param{format}, writeBack), Reply: "Ids", shape: ids, decode: (*decoder).recommend,
+		Params: params([]Param{user}, page, filters, rotate, []Param{format}, writeBack), Reply: "Ids", shape: ids, decode: (*decoder).recommend,
 	},
 	{
 		Method: http.MethodGet, Path: "/api/recommend/{user}/{category}", Kind: Recommend, Scope: Read, Summary: "The best movies of a genre for a user",
-		Params: params([]Param{user, category}, page, filters[1:], []Param{format}, writeBack),
+		Params: params([]Param{user, category}, page, filters[1:], rotate, []Param{format}, writeBack),
 		Reply:  "Ids", shape: ids, decode: (*decoder).recommend,
 	},
 	{
 		Method: http.MethodGet, Path: "/api/recommend/{user}/{$}", Kind: Recommend, Scope: Read, Summary: "The best movies for a user, as Gorse's clients ask where they have no category",
-		Params: params([]Param{user}, page, filters, []Param{format}, writeBack), Reply: "Ids", shape: ids, decode: (*decoder).recommend,
+		Params: params([]Param{user}, page, filters, rotate, []Param{format}, writeBack), Reply: "Ids", shape: ids, decode: (*decoder).recommend,
 	},
 	{
 		Method: http.MethodPost, Path: "/api/recommend/{user}", Kind: Recommend, Scope: Read, Summary: "The best movies for a user, with lists of movies to exclude or to choose from",

@@ -76,7 +76,10 @@ func requestSchemas(anyID object) object {
 	}
 	none := object{"type": "null", "description": "Is for somebody without an id."}
 	return object{
-		"RecommendRequest": strict(fields("A request for movies.", listFields(anyID, object{"liked": none}))),
+		"RecommendRequest": strict(fields("A request for movies.", listFields(anyID, object{
+			"liked":  none,
+			"rotate": orNull(described("Whether the movies of the user's last three rotated lists come behind all others; without offset.", object{"type": "boolean"})),
+		}))),
 		"AnonymousRequest": strict(fields("A request for movies for somebody who likes the given ones.", listFields(anyID, object{"liked": some(MaxList)}), "liked")),
 		"GroupRequest":     strict(fields("A request for movies for several users.", listFields(anyID, object{"users": some(message.MaxUsers), "liked": none}), "users")),
 		"EstimateRequest": oneOrMany(fields("A pair.", object{

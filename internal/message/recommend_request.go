@@ -59,6 +59,7 @@ type RecommendRequest struct {
 	Diversity                  float64
 	Popularity                 float64 // −1 where absent
 	Reasons                    bool
+	Brief                      bool // the reply has ids and scores only
 	Rotate                     bool // movies of the last rotated lists come behind all others
 
 	Extra []byte // unknown fields as `,"name":value` in their order
@@ -103,7 +104,7 @@ type recommendFields struct {
 	exclude, candidates, liked, users    jsonValue
 	excludeSeen, filters                 jsonValue
 	diversity, popularity, reasons       jsonValue
-	rotate                               jsonValue
+	rotate, brief                        jsonValue
 	extra                                []byte
 }
 
@@ -143,6 +144,8 @@ func (f *recommendFields) add(key string, value *jsonValue) {
 		f.reasons = *value
 	case "rotate":
 		f.rotate = *value
+	case "brief":
+		f.brief = *value
 	case "items", "model_version", "role", "head", "basis", "score", "prediction", "title", "genres", "year", "base", "rest",
 		"requested_at", "predicted_at", "cold", "unknown": // the reply's own
 	default:
@@ -191,6 +194,7 @@ func (f *recommendFields) request() (RecommendRequest, error) {
 	reads.share("popularity", f.popularity, &r.Popularity)
 	reads.truth("reasons", f.reasons, &r.Reasons)
 	reads.truth("rotate", f.rotate, &r.Rotate)
+	reads.truth("brief", f.brief, &r.Brief)
 	of := "movies"
 	reads.text("of", f.of, &of)
 	if reads.err != nil {
@@ -243,6 +247,8 @@ func (r *RecommendRequest) checkGroup() error {
 		return fieldErrorf("users", "is empty; give the ids of at most %d users", MaxUsers)
 	case r.Reasons:
 		return fieldErrorf("reasons", "is not for several users, whose ratings differ; leave it out")
+	case r.Rotate:
+		return fieldErrorf("rotate", "is for users with user_id; for several users give exclude, the movies that were shown")
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ func TestRecommendRequestsAreRead(t *testing.T) {
 			},
 		},
 		"several users":                  {`{"kind":"recommend","users":["5",6],"n":3}`, RecommendRequest{Kind: "recommend", Users: []int64{5, 6}, N: 3, Popularity: -1}},
+		"ids and scores only":            {`{"kind":"recommend","user_id":5,"brief":true}`, RecommendRequest{Kind: "recommend", User: 5, HasUser: true, N: 10, Popularity: -1, Brief: true}},
 		"somebody who likes nothing yet": {`{"kind":"recommend","liked":[]}`, RecommendRequest{Kind: "recommend", Liked: []int64{}, N: 10, Popularity: -1}},
 		"nulls": {
 			`{"kind":"recommend","user_id":0,"request_id":null,"n":null,"liked":null,"filters":null,"candidates":null,"exclude_seen":null,"diversity":null,"reasons":null}`,
@@ -54,6 +55,7 @@ func TestBadRecommendRequestsSayWhatIsWrong(t *testing.T) {
 		`{"kind":"recommend","users":[1],"user_id":1}`:                                 `field "users": stands in place of user_id and liked; leave those out`,
 		`{"kind":"recommend","users":[1],"liked":[1]}`:                                 `field "users": stands in place of user_id and liked; leave those out`,
 		`{"kind":"recommend","users":[1],"reasons":true}`:                              `field "reasons": is not for several users, whose ratings differ; leave it out`,
+		`{"kind":"recommend","users":[1],"rotate":true}`:                               `field "rotate": is for users with user_id; for several users give exclude, the movies that were shown`,
 		`{"kind":"similar","movie_id":1,"users":[1]}`:                                  `field "users": is for requests of kind recommend`,
 		`{"kind":"recommend","users":[-1]}`:                                            `field "users": -1 is negative`,
 		`{"kind":"recommend"`:                                                          `malformed JSON: {"kind":"recommend"`,

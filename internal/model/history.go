@@ -27,7 +27,7 @@ func (u *Users) Refresh(user, now int64, read func() ([]ratings.Rating, error)) 
 	shard := u.shard(user)
 	shard.mu.Lock()
 	state := shard.users[user]
-	fresh := state != nil && now-state.refreshed < refreshAge
+	fresh := state != nil && now-1000*int64(state.refreshed) < refreshAge
 	shard.mu.Unlock()
 	if fresh {
 		return nil
@@ -42,10 +42,13 @@ func (u *Users) Refresh(user, now int64, read func() ([]ratings.Rating, error)) 
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	if state := shard.users[user]; state != nil {
-		state.refreshed = now
+		state.refreshed = seconds(now)
 	}
 	return nil
 }
+
+// seconds rounds milliseconds up.
+func seconds(milliseconds int64) uint32 { return uint32((milliseconds + 999) / 1000) }
 
 // newest returns the newest ratings, at most maxFolded, in ascending order of
 // movies. On equal time a lower movie id is newer.

@@ -50,6 +50,7 @@ type Query struct {
 	Popularity float64 // share of popularity in the score, 0 to 1; below 0 for DefaultPopularity
 	Diversity  float64 // 1 − λ of maximal marginal relevance, 0 to 1
 	Reasons    bool    // say what speaks for each movie
+	Brief      bool    // leave predictions out
 }
 
 // Recommender answers queries by one version of a model, from what is known of the
@@ -62,6 +63,7 @@ type Recommender struct {
 // answering is what a model needs for queries, made when the first comes.
 type answering struct {
 	folders    sync.Pool // of *folders
+	tastes     tastes    // of users who were folded in
 	popularity []float32 // ln(1+n)/ln(1+max n) of each movie, in the order of the ranker
 	norms      []float32 // of movies in the head that ranks, the same
 	row        []int32   // of movies, the same
@@ -196,12 +198,18 @@ func (a *answer) who(q *Query) {
 		a.seen.set(sortedIDs(q.Liked))
 		return
 	}
-	history := a.folders.history[:0]
+	history, revision := a.folders.history[:0], uint32(0)
 	if a.Users != nil {
-		history = a.Users.AppendHistory(history, q.User)
+		history, revision = a.Users.historyAt(history, q.User)
 	}
 	a.folders.history = history
-	a.taste = a.folders.user(a.Version, a.known(q.User), history)
+	var kept bool
+	if a.taste, kept = a.a.tastes.find(q.User, revision); !kept {
+		a.taste = a.folders.user(a.Version, a.known(q.User), history)
+		if a.taste.folded != nil {
+			a.a.tastes.keep(q.User, revision, a.taste)
+		}
+	}
 	seen := a.folders.seen[:0]
 	for _, r := range history {
 		seen = append(seen, r.Movie)

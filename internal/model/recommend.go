@@ -59,7 +59,9 @@ func (r Recommender) Recommend(q *Query) Recommended {
 		answer.Head = ""
 	}
 	for k, scored := range list {
-		scored.Prediction = a.predict(q, scored.Movie)
+		if !q.Brief {
+			scored.Prediction = a.predict(q, scored.Movie)
+		}
 		answer.Items[k].Scored = scored
 	}
 	if q.Reasons {
@@ -85,13 +87,7 @@ func (a *answer) list(q *Query) []Scored {
 		depth = max(depth, q.pool())
 	}
 	best := topList{best: make([]Scored, 0, min(depth, deepest)+1), n: depth, exclude: leftOut}
-	share := float32(q.Popularity)
-	if q.Popularity < 0 {
-		share = 0
-		if a.m.head() == RatingHead {
-			share = DefaultPopularity
-		}
-	}
+	share := a.m.share(q)
 	switch {
 	case q.Candidates != nil:
 		a.choose(&best, q.Candidates, share)

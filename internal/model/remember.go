@@ -84,7 +84,7 @@ func (u *Users) Merge(r Remembered, now int64) {
 			u.fresh.note(r.User, one.Movie, one.Time)
 		}
 	}
-	state.refreshed = max(state.refreshed, now)
+	state.refreshed = max(state.refreshed, seconds(now))
 }
 
 // Remember returns what is known of a user.
@@ -127,6 +127,17 @@ func (u *Users) Known(user int64) bool {
 	defer shard.mu.Unlock()
 	state := shard.users[user]
 	return state != nil && state.refreshed > 0
+}
+
+// historyAt is AppendHistory, and the revision of what is known of the user.
+func (u *Users) historyAt(history []ratings.Rating, user int64) ([]ratings.Rating, uint32) {
+	shard := u.shard(user)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if state := shard.users[user]; state != nil {
+		return state.appendHistory(history, user), state.revision
+	}
+	return history, 0
 }
 
 // AppendHistory appends what is remembered of a user's ratings, one a movie and
@@ -257,6 +268,7 @@ func (s *userShard) forget(f ratings.Forgotten) {
 // changed drops what was solved from the ratings before.
 func (s *userState) changed() {
 	s.newest, s.foldedBy = modelSum{}, 0
+	s.revision++
 	if s.rare != nil {
 		s.rare.sums = modelSums{}
 	}

@@ -48,9 +48,10 @@ type userState struct {
 	rare   *rare     // what few users have; nil for nothing
 	folded []float32 // factors of the model foldedBy, which does not know the user [rank]
 
+	revision  uint32  // how often the ratings changed
 	foldedBy  uint32  // 0 for none
 	bias      float32 // with the factors in folded
-	refreshed int64   // when the ratings were read or followed, Unix milliseconds
+	refreshed uint32  // when the ratings were read or followed, Unix seconds, rounded up; 0 for never
 }
 
 // rare is what only some users have. Its zero value says nothing.

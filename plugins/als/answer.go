@@ -98,6 +98,7 @@ type answering struct {
 	movies    *catalog.Catalog                           // nil without one
 	now       int64                                      // Unix milliseconds
 	texts     []byte                                     // of the movies of one reply; room, used again for each
+	brief     bool                                       // of the reply that is made
 
 	answered, cold int64 // replies; metrics are told once a batch, as that costs more than to count
 }
@@ -196,7 +197,7 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 			a.refresh(b, user)
 		}
 	}
-	b.texts = b.texts[:0]
+	b.texts, b.brief = b.texts[:0], request.Brief
 	if err := a.answer(b, &request, &reply); err != nil {
 		return nil, err
 	}
@@ -204,8 +205,18 @@ func (a *answerer) reply(b *answering, msg *service.Message, data []byte) ([]byt
 	if reply.ColdUser || reply.ColdMovie {
 		b.cold++
 	}
-	return reply.AppendJSON(make([]byte, 0, 256+160*len(reply.Items))), nil
+	size := itemBytes
+	if b.brief {
+		size = briefItemBytes
+	}
+	return reply.AppendJSON(make([]byte, 0, 320+size*len(reply.Items))), nil
 }
+
+// What an item of a reply takes, about.
+const (
+	itemBytes      = 160
+	briefItemBytes = 40
+)
 
 // historyPatience bounds the wait for a user's ratings. A list from what is
 // remembered is better than one that comes too late.
@@ -239,7 +250,7 @@ func (b *answering) query(request *message.RecommendRequest, reply *message.Reco
 		User: request.User, Users: request.Users, Anonymous: !request.HasUser && request.Users == nil, Liked: request.Liked, Movie: request.Movie,
 		N: request.N, Offset: request.Offset, Exclude: request.Exclude, Candidates: request.Candidates,
 		WithSeen: request.WithSeen, MinCount: request.Filters.MinCount,
-		Popularity: request.Popularity, Diversity: request.Diversity, Reasons: request.Reasons,
+		Popularity: request.Popularity, Diversity: request.Diversity, Reasons: request.Reasons, Brief: request.Brief,
 	}
 	filter := catalog.Filter{
 		Genres: request.Filters.Genres, NotGenres: request.Filters.NotGenres,
@@ -254,9 +265,10 @@ func (b *answering) query(request *message.RecommendRequest, reply *message.Reco
 	return of, q, nil
 }
 
-// fields are title, genres and year of a movie, nil without a catalog.
+// fields are title, genres and year of a movie, nil without a catalog or where they
+// are not wanted.
 func (b *answering) fields(movie int64) []byte {
-	if b.movies == nil {
+	if b.movies == nil || b.brief {
 		return nil
 	}
 	begin := len(b.texts)

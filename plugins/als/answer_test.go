@@ -142,6 +142,13 @@ func TestARequestBecomesAListOfOneVersion(t *testing.T) {
 }
 
 // TestANewRatingIsInTheNextList, and says so as a reason.
+func TestABriefReplyHasIdsAndScores(t *testing.T) {
+	a := newAnswering(t, "recommend", liveOf(t, shelf(true)), "catalog: catalog")
+	expectAnswers(t, answers(t, a, `{"kind":"recommend","user_id":1,"n":2,"brief":true}`, `{"kind":"recommend","user_id":1,"n":1}`),
+		`recommend {"request_id":"requests-2-7","kind":"recommend","user_id":1,"items":[{"movie_id":10,"score":1},{"movie_id":20,"score":0.75}],"model_version":"v1","head":"preference","basis":"user",`+replyTimes+`,"cold":[]}`,
+		`recommend {"request_id":"requests-2-7","kind":"recommend","user_id":1,"items":[{"movie_id":10,"score":1,"prediction":4.5,"title":"Heat (1995)",…"cold":[]}`)
+}
+
 func TestANewRatingIsInTheNextList(t *testing.T) {
 	live := liveOf(t, shelf(true))
 	a := newAnswering(t, "recommend", live, "")

@@ -32,7 +32,7 @@ A version is verified and warmed before it serves; if that fails the version tha
 
 A challenger serves its share of the users, chosen by a stable hash of user and challenger, so that nobody changes sides when another challenger comes or goes; with no share it predicts in shadow. A challenger that cannot be loaded is left out, and the champion goes on. A version that keeps a role is not loaded again.
 
-It also keeps what is known of every user current between trainings: ratings, ratings that were taken back and erasures from the rating store at start, from the records that user_load follows, and from the ratings that als_predict sees. Users whom the model knows get a bias of now, all others factors too.
+It also keeps what is known of every user current between trainings: ratings, ratings that were taken back and erasures from the rating store at start, from the records that user_load follows, and from the ratings that als_predict sees. Users whom the model knows get a bias of now, all others factors too. A movie that it does not know is folded in once it was rated.
 
 Read as a cache it gives the key version; it cannot be written.`).
 		Field(service.NewURLField(modelFieldRegistry).

@@ -357,7 +357,7 @@ func TestAnEventTimeIsMicroseconds(t *testing.T) {
 
 func TestTheSchemaIsReadAndCompared(t *testing.T) {
 	wanted, err := wantedTables("Mine")
-	if err != nil || len(wanted) != 9 {
+	if err != nil || len(wanted) != 10 {
 		t.Fatalf("%d tables, %v", len(wanted), err)
 	}
 	found := foundTables{}
@@ -400,7 +400,7 @@ func TestTheSchemaIsReadAndCompared(t *testing.T) {
 		}
 	}
 	statements, err := schemaStatements("k", "{'class': 'SimpleStrategy', 'replication_factor': 1}")
-	if err != nil || len(statements) != 10 ||
+	if err != nil || len(statements) != 11 ||
 		statements[0] != "CREATE KEYSPACE IF NOT EXISTS k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1} AND durable_writes = true" {
 		t.Errorf("%d statements, %v: %s", len(statements), err, statements[0])
 	}

@@ -95,6 +95,8 @@ func (b *body) appendAction(c *outputConfig, m *service.Message, action string, 
 		dst = append(dst, `{"update":{"_index":`...)
 	case actionIndex, actionCreate, actionUpdate, actionDelete:
 		dst = append(append(append(dst, `{"`...), action...), `":{"_index":`...)
+	case actionDeleteByQuery:
+		return fmt.Errorf("field %s: %s is for all messages; write it without interpolation", fieldAction, action)
 	default:
 		return fmt.Errorf("field %s: %q is not one of %s", fieldAction, action, strings.Join(actions, ", "))
 	}

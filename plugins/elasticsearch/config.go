@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/redpanda-data/benthos/v4/public/bloblang"
 	"github.com/redpanda-data/benthos/v4/public/service"
 )
 
@@ -15,6 +16,7 @@ const (
 	fieldIndex           = "index"
 	fieldDateField       = "date_field"
 	fieldAction          = "action"
+	fieldQuery           = "query"
 	fieldID              = "id"
 	fieldIDField         = "id_field"
 	fieldPipeline        = "pipeline"
@@ -35,9 +37,11 @@ const (
 	actionUpdate = "update"
 	actionUpsert = "upsert"
 	actionDelete = "delete"
+
+	actionDeleteByQuery = "delete_by_query"
 )
 
-var actions = []string{actionIndex, actionCreate, actionUpdate, actionUpsert, actionDelete}
+var actions = []string{actionIndex, actionCreate, actionUpdate, actionUpsert, actionDelete, actionDeleteByQuery}
 
 const description = `
 ### Delivery
@@ -55,6 +59,10 @@ A request that is too large (413), or that the server has no room for several ti
 
 After a crash or a time-out documents are sent again. So every document has an id, from its message, and a daily index takes its date from the message: a replay after midnight writes the same documents. ` + "`create`" + ` counts a document that is there already as written, ` + "`delete`" + ` one that is not there as deleted; an ` + "`update`" + ` of a document that is not there fails. A version conflict (409) of an ` + "`update`" + ` or ` + "`upsert`" + ` is tried again, that of an ` + "`index`" + ` or ` + "`delete`" + ` fails. Documents of one id keep their order within a batch.
 
+### Deleting by query
+
+With ` + "`action: delete_by_query`" + ` no document is written: all that the ` + "`query`" + ` of a message finds is deleted. The indices are refreshed and searched, and what is found is deleted by bulk requests, until nothing is found; then the message is acknowledged. That needs no module of the server's, and takes outages as writing does. ` + "`index`" + ` may name several indices, separated by commas and with ` + "`*`" + `; those that do not exist or are closed are left out. The user needs the privileges read, delete and maintenance on them. What is written while it runs may stay. A query that the server cannot read fails its message.
+
 ### Speed
 
 ` + "`id_field` and `date_field`" + ` read the JSON of a message directly and cost a tenth of the same by interpolation. Documents go out as they are, without being parsed; documents with line breaks between their fields are put on one line.`
@@ -67,7 +75,10 @@ func outputSpec() *service.ConfigSpec {
 		Description(description).
 		Fields(slices.Concat(documentFields(), ConnectionFields(), writeFields())...).
 		LintRule(`root = match {
-  this.id.or("") == "" && this.id_field.or("") == "" => "give every document an id: set id_field (a JSON field) or id (an interpolation)",
+  this.action.or("") == "delete_by_query" && !this.exists("query") => "give delete_by_query a query",
+  this.action.or("") == "delete_by_query" && [this.id, this.id_field, this.date_field, this.pipeline, this.routing].any(v -> v.or("") != "") => "delete_by_query takes its documents from query: remove id, id_field, date_field, pipeline and routing",
+  this.action.or("") != "delete_by_query" && this.exists("query") => "field query is for action delete_by_query: remove it",
+  this.action.or("") != "delete_by_query" && this.id.or("") == "" && this.id_field.or("") == "" => "give every document an id: set id_field (a JSON field) or id (an interpolation)",
   this.id.or("") != "" && this.id_field.or("") != "" => "fields id and id_field exclude each other: remove one",
   this.api_key.or("") != "" && this.basic_auth.enabled.or(false) == true => "fields api_key and basic_auth exclude each other: remove one",
 }`).
@@ -108,6 +119,14 @@ output:
         - mapping: |
             root.document = content().string()
             root.reason = @fallback_error
+`).
+		Example("Forgetting a user", "All documents of the user go, in every daily index and in the lists.", `
+output:
+  elasticsearch_v8:
+    urls: ["${ELASTICSEARCH_URLS:http://127.0.0.1:9200}"]
+    index: predictions-*,recommendations
+    action: delete_by_query
+    query: root.term.user_id = this.user_id.int64()
 `)
 }
 
@@ -126,8 +145,11 @@ func documentFields() []*service.ConfigField {
 			Description("A JSON field, text or a whole number, that is the id of each document. A message without it fails.").
 			Example("request_id").Default(""),
 		service.NewInterpolatedStringField(fieldAction).
-			Description("What to do: `index` (write, replace), `create` (write unless it is there), `update` (merge into what is there), `upsert` (merge, or write where nothing is), `delete`.").
+			Description("What to do: `index` (write, replace), `create` (write unless it is there), `update` (merge into what is there), `upsert` (merge, or write where nothing is), `delete`, or, for all messages, `delete_by_query` (whatever `query` finds).").
 			Default(actionIndex),
+		service.NewBloblangField(fieldQuery).
+			Description("With action `delete_by_query`: a mapping from a message to a query of Elasticsearch's, whose documents are deleted. `root = deleted()` leaves a message out.").
+			Example("root.term.user_id = this.user_id").Optional(),
 		service.NewInterpolatedStringField(fieldPipeline).
 			Description("An ingest pipeline of Elasticsearch's to send documents through.").Default("").Advanced(),
 		service.NewInterpolatedStringField(fieldRouting).
@@ -158,6 +180,7 @@ type outputConfig struct {
 	Settings
 	index, id, action, pipeline, routing text
 	dateField, idField                   string
+	query                                *bloblang.Executor // of delete_by_query, else nil
 	retryOnConflict                      int
 	maxBulkBytes                         int
 	firstPause, lastPause                time.Duration
@@ -192,6 +215,11 @@ func parseOutput(conf *service.ParsedConfig) (c outputConfig, err error) {
 	}
 	if c.idField, err = conf.FieldString(fieldIDField); err != nil {
 		return c, err
+	}
+	if conf.Contains(fieldQuery) {
+		if c.query, err = conf.FieldBloblang(fieldQuery); err != nil {
+			return c, err
+		}
 	}
 	if c.retryOnConflict, err = conf.FieldInt(fieldRetryOnConflict); err != nil {
 		return c, err
@@ -240,13 +268,19 @@ func parseText(conf *service.ParsedConfig, field string) (text, error) {
 }
 
 func (c *outputConfig) check() error {
+	erases := c.action.each == nil && c.action.static == actionDeleteByQuery
 	hasID := c.id.each != nil || c.id.static != ""
 	switch {
+	case erases != (c.query != nil):
+		return fmt.Errorf("field %s and action %s need each other", fieldQuery, actionDeleteByQuery)
+	case erases && (hasID || c.idField != "" || c.dateField != "" || c.pipeline != text{} || c.routing != text{}):
+		return fmt.Errorf("%s takes its documents from %s: remove %s, %s, %s, %s and %s",
+			actionDeleteByQuery, fieldQuery, fieldID, fieldIDField, fieldDateField, fieldPipeline, fieldRouting)
 	case c.id.each == nil && c.id.static != "":
 		return fmt.Errorf("field %s is the same for all messages, %q; give an interpolation, or %s", fieldID, c.id.static, fieldIDField)
 	case hasID && c.idField != "":
 		return fmt.Errorf("fields %s and %s exclude each other: remove one", fieldID, fieldIDField)
-	case !hasID && c.idField == "":
+	case !hasID && c.idField == "" && !erases:
 		return fmt.Errorf("give every document an id: set %s (a JSON field) or %s (an interpolation)", fieldIDField, fieldID)
 	case c.action.each == nil && !slices.Contains(actions, c.action.static):
 		return fmt.Errorf("field %s: %q is not one of %s", fieldAction, c.action.static, strings.Join(actions, ", "))
@@ -257,9 +291,25 @@ func (c *outputConfig) check() error {
 	case c.firstPause <= 0 || c.lastPause < c.firstPause:
 		return fmt.Errorf("field %s: %s must be positive, and %s not less", fieldBackoff, fieldInitialInterval, fieldMaxInterval)
 	}
+	if erases {
+		return c.checkPatterns()
+	}
 	if c.index.each == nil {
 		if reason := invalidIndex(c.index.static); reason != "" {
 			return fmt.Errorf("field %s: %s", fieldIndex, reason)
+		}
+	}
+	return nil
+}
+
+// checkPatterns: what is deleted from is not for messages to say.
+func (c *outputConfig) checkPatterns() error {
+	if c.index.each != nil {
+		return fmt.Errorf("field %s: %s takes no interpolation", fieldIndex, actionDeleteByQuery)
+	}
+	for pattern := range strings.SplitSeq(c.index.static, ",") {
+		if reason := invalidIndex(strings.ReplaceAll(pattern, "*", "x")); reason != "" {
+			return fmt.Errorf("field %s: %q: %s", fieldIndex, pattern, reason)
 		}
 	}
 	return nil

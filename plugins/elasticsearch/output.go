@@ -120,27 +120,41 @@ func (o *output) addresses() string {
 	return strings.Join(hosts, ", ")
 }
 
-// WriteBatch returns when all documents are written. It fails single messages
+// WriteBatch returns when all documents are written, or deleted. It fails single messages
 // that can never be written, and all of them only when ctx ends.
 func (o *output) WriteBatch(ctx context.Context, batch service.MessageBatch) error {
 	w := &write{output: o, batch: batch, body: bodies.Get().(*body)}
 	defer w.body.free()
-	for i, m := range batch {
-		if rejection := w.body.add(&o.conf, i, m); rejection != nil {
+	work := w.index
+	if o.conf.query != nil {
+		work = w.erase
+	}
+	if err := work(ctx); err != nil || w.failed == nil {
+		return err // a nil *BatchError would be an error
+	}
+	return w.failed
+}
+
+// index writes the documents of the batch.
+func (w *write) index(ctx context.Context) error {
+	for i, m := range w.batch {
+		if rejection := w.body.add(&w.conf, i, m); rejection != nil {
 			w.fail(i, rejection)
 		}
 	}
-	for rest := w.body.documents; len(rest) > 0; {
-		n := o.fitting(rest)
-		if err := w.send(ctx, rest[:n], o.conf.firstPause); err != nil {
+	return w.sendAll(ctx, w.body.documents)
+}
+
+// sendAll sends documents in requests that are not too large.
+func (w *write) sendAll(ctx context.Context, documents []document) error {
+	for len(documents) > 0 {
+		n := w.fitting(documents)
+		if err := w.send(ctx, documents[:n], w.conf.firstPause); err != nil {
 			return err
 		}
-		rest = rest[n:]
+		documents = documents[n:]
 	}
-	if w.failed == nil {
-		return nil // a nil *BatchError would be an error
-	}
-	return w.failed
+	return nil
 }
 
 // fitting is how many of the documents make one request: at least one.

@@ -24,6 +24,11 @@ func TestLintNamesTheField(t *testing.T) {
 		{"no index", "id_field: id", "index"},
 		{"negative retries", "index: a, id_field: id, retry_on_conflict: -1", "retry_on_conflict"},
 		{"right", "index: a, id_field: id", ""},
+		{"a deletion without a query", "index: a, action: delete_by_query", "give delete_by_query a query"},
+		{"a query without a deletion", "index: a, id_field: id, query: root.a = 1", "field query is for action delete_by_query"},
+		{"a deletion with an id", "index: a, id_field: id, action: delete_by_query, query: root.a = 1", "takes its documents from query"},
+		{"a query that is no mapping", "index: a, action: delete_by_query, query: 'root = ('", "expected"},
+		{"a right deletion", "index: 'a-*,b', action: delete_by_query, query: root.a = 1", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			lints, err := linter.LintYAML([]byte("output: {elasticsearch_v8: {urls: ['http://localhost:9200'], " + test.fields + "}}"))
@@ -51,6 +56,13 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 		{urls + "index: 'a b'\nid_field: id", "the character ' '"},
 		{urls + "index: a\nid: same", "the same for all messages"},
 		{urls + "index: a\nid_field: id\naction: put", `"put" is not one of`},
+		{urls + "index: a\naction: delete_by_query", "query and action delete_by_query need each other"},
+		{urls + "index: a\nid_field: id\nquery: root.a = 1", "query and action delete_by_query need each other"},
+		{urls + "index: a\nid_field: id\naction: delete_by_query\nquery: root.a = 1", "takes its documents from query"},
+		{urls + "index: a\ndate_field: at\naction: delete_by_query\nquery: root.a = 1", "takes its documents from query"},
+		{urls + "index: '${! @i }'\naction: delete_by_query\nquery: root.a = 1", "takes no interpolation"},
+		{urls + "index: 'a,'\naction: delete_by_query\nquery: root.a = 1", "is not the name of an index"},
+		{urls + "index: 'a-*/_close?x'\naction: delete_by_query\nquery: root.a = 1", "the character '/'"},
 		{urls + "index: a\nid_field: id\nmax_bulk_bytes: much", "max_bulk_bytes"},
 		{urls + "index: a\nid_field: id\ncertificate_fingerprint: abc", "64 digits"},
 		{urls + "index: a\nid_field: id\ntimeout: 1ms", "less than 1s"},

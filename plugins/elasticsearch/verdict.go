@@ -68,7 +68,7 @@ func judge(e serverError, action string, named bool) (verdict, string) {
 	case e.status == http.StatusUnauthorized:
 		return hold, "Elasticsearch refuses the user name, password or API key (" + e.String() + "); mend basic_auth or api_key"
 	case e.status == http.StatusForbidden:
-		return hold, "a privilege is missing (" + e.String() + "); give the user create_doc, index, delete and auto_configure on the index as the action needs"
+		return hold, "a privilege is missing (" + e.String() + "); give the user create_doc, index, delete and auto_configure on the index as the action needs, and read, delete and maintenance for delete_by_query"
 	case e.status == http.StatusConflict:
 		return judgeConflict(action), "a version conflict: " + e.String()
 	case e.status == http.StatusTooManyRequests:

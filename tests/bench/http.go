@@ -84,7 +84,7 @@ func (b *bench) httpRows(ctx context.Context, o *apiProcess, t *table, name, pat
 			if b.pprof != "" && p != bare && round == b.rounds-1 {
 				go func() { _ = p.profile(b.pprof, int((httpWarmUp + b.duration).Seconds())) }() // of the last kind of request
 			}
-			r, err := loadHTTP(ctx, at, requests, b.duration, p)
+			r, err := loadHTTP(ctx, at, requests, b.duration, p, &o.good)
 			if err != nil {
 				return err
 			}
@@ -115,9 +115,10 @@ type apiProcess struct {
 	process *process
 	address string
 	users   []int64
+	good    atomic.Int64 // requests that were answered with 200
 }
 
-func (b *bench) startAPI(ctx context.Context) (*apiProcess, error) {
+func (b *bench) startAPI(ctx context.Context, env ...string) (*apiProcess, error) {
 	if b.registry == "" {
 		b.registry = "file://" + filepath.Join(b.dir, "registry")
 		if err := b.run(ctx, b.binary, "train", "--ratings", b.data, "--registry", b.registry); err != nil {
@@ -153,7 +154,7 @@ func (b *bench) startAPI(ctx context.Context) (*apiProcess, error) {
 	if o.address, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	o.process, err = b.startOurs(ctx, b.embedded(), []string{"RECSYS_LISTEN=" + o.address, "RECSYS_STATE=" + state}, "api", "models")
+	o.process, err = b.startOurs(ctx, b.embedded(), append([]string{"RECSYS_LISTEN=" + o.address, "RECSYS_STATE=" + state}, env...), "api", "models")
 	if err != nil {
 		return nil, err
 	}
@@ -251,8 +252,8 @@ type answered struct {
 }
 
 // loadHTTP sends requests in turn over all connections, and fails at an answer that
-// is no 200.
-func loadHTTP(ctx context.Context, address string, requests [][]byte, duration time.Duration, p *process) (answered, error) {
+// is no 200; good counts those that are.
+func loadHTTP(ctx context.Context, address string, requests [][]byte, duration time.Duration, p *process, good *atomic.Int64) (answered, error) {
 	ctx, cancel := context.WithTimeout(ctx, httpWarmUp+duration)
 	defer cancel()
 	begin := time.Now().Add(httpWarmUp)
@@ -268,6 +269,7 @@ func loadHTTP(ctx context.Context, address string, requests [][]byte, duration t
 				if status != http.StatusOK {
 					return fmt.Errorf("%s answered %d", p.name, status)
 				}
+				good.Add(1)
 				if sent.After(begin) {
 					took[k] = append(took[k], time.Since(sent))
 				}

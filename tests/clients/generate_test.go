@@ -190,10 +190,13 @@ func text(value any) string {
 }
 
 // obey has the request follow the rules between fields, which schemas do not say:
-// no range of years is upside down, and a body's id is the path's.
+// no range of years is upside down, what rotates has no offset, and a body's id is the path's.
 func (q *query) obey() {
 	if from, to := q.params.Get("year_from"), q.params.Get("year_to"); to != "" && from > to {
 		q.params.Set("year_from", to)
+	}
+	if q.params.Get("rotate") == "true" {
+		q.params.Del("offset")
 	}
 	for _, one := range append(list(q.value), q.value) {
 		fields, ok := one.(object)
@@ -202,6 +205,9 @@ func (q *query) obey() {
 		}
 		if filters, ok := fields["filters"].(object); ok && filters["year_to"] != nil {
 			delete(filters, "year_from")
+		}
+		if fields["rotate"] == true {
+			delete(fields, "offset")
 		}
 		if q.op.method == "PATCH" {
 			delete(fields, "ItemId")

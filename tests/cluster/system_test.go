@@ -104,7 +104,7 @@ func (s *system) start() (err error) {
 		s.cassandra, errs[1] = servers.StartCassandra(ctx, servers.CassandraOptions{Nodes: s.nodes, Auth: secure, TLS: secure})
 	})
 	group.Go(func() {
-		s.elasticsearch, errs[2] = servers.StartElasticsearch(ctx, servers.ElasticsearchOptions{Nodes: s.nodes, Security: secure})
+		s.elasticsearch, errs[2] = servers.StartElasticsearch(ctx, servers.ElasticsearchOptions{Nodes: s.nodes, Security: secure, Roles: map[string]string{"eraser": eraserRole}})
 	})
 	group.Wait()
 	if err := errors.Join(errs[:]...); err != nil {

@@ -1,5 +1,7 @@
 package configs
 
+import "strings"
+
 // messagesOf are right (true) and wrong messages by their schemas.
 var messagesOf = map[string]map[bool][]string{
 	"event": {
@@ -11,6 +13,12 @@ var messagesOf = map[string]map[bool][]string{
 			`{"event_type":"view","user_id":1,"movie_id":2,"timestamp":"2020-01-02T15:04:05Z","request_id":"r1"}`,
 			`{"event_type":"unrate","user_id":1,"movie_id":2,"timestamp":1}`,
 			`{"event_type":"forget_user","user_id":9223372036854775807,"timestamp":1}`,
+			`{"event_type":"item","movie_id":2,"title":"Heat (1995)","timestamp":1}`,
+			`{"event_type":"item","movie_id":"2","title":"Heat (1995)","genres":["Crime","Crime"],"hidden":true,"imdb_id":"0113277","tmdb_id":"949","labels":{"source":["x"]},"added_at":"1995-12-15 00:00:00","timestamp":1,"seen_by":"t"}`,
+			`{"event_type":"item","movie_id":2,"title":1984,"genres":[],"hidden":false,"imdb_id":113277,"tmdb_id":949,"labels":null,"added_at":819000000,"timestamp":1}`,
+			`{"event_type":"user","user_id":1,"timestamp":1}`,
+			`{"event_type":"user","user_id":"1","labels":["film club",7],"comment":"moved","timestamp":1}`,
+			`{"event_type":"user","user_id":1,"labels":null,"comment":7,"timestamp":1}`,
 		},
 		false: {
 			`{"event_type":"rate","user_id":"514","movie_id":"318","timestamp":"1533873124"}`,
@@ -33,6 +41,16 @@ var messagesOf = map[string]map[bool][]string{
 			`{"event_type":"watch","user_id":1,"movie_id":2,"timestamp":1}`,
 			`{"user_id":1,"movie_id":2,"value":4,"timestamp":1}`,
 			`{"event_type":"forget_user","timestamp":1}`,
+			`{"event_type":"item","title":"Heat (1995)","timestamp":1}`, `{"event_type":"item","movie_id":2,"timestamp":1}`, `{"event_type":"item","movie_id":2,"title":"Heat (1995)"}`,
+			`{"event_type":"item","movie_id":2,"title":null,"timestamp":1}`, `{"event_type":"item","movie_id":2,"title":["Heat"],"timestamp":1}`,
+			`{"event_type":"item","movie_id":2,"title":"` + strings.Repeat("x", 1001) + `","timestamp":1}`,
+			`{"event_type":"item","movie_id":2,"title":"Heat","genres":"Crime","timestamp":1}`, `{"event_type":"item","movie_id":2,"title":"Heat","genres":null,"timestamp":1}`,
+			`{"event_type":"item","movie_id":2,"title":"Heat","genres":[""],"timestamp":1}`, `{"event_type":"item","movie_id":2,"title":"Heat","genres":[7],"timestamp":1}`,
+			`{"event_type":"item","movie_id":2,"title":"Heat","hidden":"yes","timestamp":1}`, `{"event_type":"item","movie_id":2,"title":"Heat","hidden":null,"timestamp":1}`,
+			`{"event_type":"item","movie_id":2,"title":"Heat","imdb_id":{},"timestamp":1}`, `{"event_type":"item","movie_id":2,"title":"Heat","tmdb_id":-1,"timestamp":1}`,
+			`{"event_type":"item","movie_id":2,"title":"Heat","added_at":"soon","timestamp":1}`, `{"event_type":"item","movie_id":2,"title":"Heat","added_at":null,"timestamp":1}`,
+			`{"event_type":"user","timestamp":1}`, `{"event_type":"user","user_id":1}`, `{"event_type":"user","user_id":1,"comment":null,"timestamp":1}`,
+			`{"event_type":"user","user_id":1,"comment":["moved"],"timestamp":1}`, `{"event_type":"user","user_id":1,"comment":"` + strings.Repeat("x", 4097) + `","timestamp":1}`,
 			`[]`, `7`, `{"event_type":`,
 		},
 	},
@@ -43,7 +61,9 @@ var messagesOf = map[string]map[bool][]string{
 			`{"event_type":"rate","user_id":"514","movie_id":"318","value":"4.5","timestamp":"1533873124"}`,
 			`{"kind":"recommend","user_id":514,"n":1000,"offset":"10","exclude":[1,"2"],"filters":{"genres":["Drama"],"year_from":1990},"popularity":0.5,"reasons":true}`,
 			`{"kind":"recommend","liked":[]}`,
-			`{"kind":"recommend","user_id":1,"rotate":true,"offset":0}`,
+			`{"kind":"recommend","user_id":1,"rotate":true,"offset":0}`, `{"kind":"recommend","user_id":1,"rotate":true}`, `{"kind":"recommend","liked":[1],"rotate":false}`,
+			`{"kind":"recommend","users":[1,"2"]}`, `{"kind":"recommend","users":[1],"user_id":null,"liked":null,"reasons":false,"rotate":false,"offset":10}`,
+			`{"kind":"recommend","user_id":1,"users":null}`, `{"kind":"similar","movie_id":1,"users":null}`, `{"user_id":1,"movie_id":2,"users":[]}`,
 			`{"kind":"recommend","user_id":1,"liked":null,"filters":null,"n":null,"exclude_seen":false}`,
 			`{"kind":"similar","movie_id":318}`,
 			`{"kind":"similar","of":"users","user_id":1}`,
@@ -68,7 +88,11 @@ var messagesOf = map[string]map[bool][]string{
 			`{"kind":"recommend","user_id":1,"diversity":1.5}`, `{"kind":"recommend","user_id":1,"popularity":-1}`,
 			`{"kind":"recommend","user_id":1,"filters":{"genre":["Drama"]}}`, `{"kind":"recommend","user_id":1,"filters":{"genres":"Drama"}}`,
 			`{"kind":"recommend","user_id":1,"filters":{"genres":[" "]}}`, `{"kind":"recommend","user_id":1,"filters":{"year_from":0}}`, `{"kind":"recommend","user_id":1,"filters":[]}`,
-			`{"kind":"recommend","liked":[1],"rotate":true}`, `{"kind":"recommend","user_id":1,"rotate":true,"offset":10}`, `{"kind":"recommend","user_id":1,"rotate":"yes"}`,
+			`{"kind":"recommend","liked":[1],"rotate":true}`, `{"kind":"recommend","user_id":1,"rotate":true,"offset":10}`, `{"kind":"recommend","user_id":1,"rotate":"yes"}`, `{"kind":"recommend","user_id":1,"brief":1}`,
+			`{"kind":"recommend","users":[]}`, `{"kind":"recommend","users":null}`, `{"kind":"recommend","users":7}`, `{"kind":"recommend","users":["x"]}`, `{"kind":"recommend","users":[-1]}`,
+			`{"kind":"recommend","users":[1` + strings.Repeat(",1", 100) + `]}`,
+			`{"kind":"recommend","users":[1],"user_id":1}`, `{"kind":"recommend","users":[1],"liked":[]}`, `{"kind":"recommend","users":[1],"reasons":true}`, `{"kind":"recommend","users":[1],"rotate":true}`,
+			`{"kind":"similar","movie_id":1,"users":[1]}`, `{"kind":"explain","user_id":1,"movie_id":2,"users":[1]}`, `{"kind":"audience","movie_id":1,"users":[1]}`,
 			`{"kind":"similar"}`, `{"kind":"similar","of":"users","movie_id":1}`, `{"kind":"similar","of":"cats","movie_id":1}`,
 			`{"kind":"explain","user_id":1}`, `{"kind":"explain","movie_id":1}`,
 			`{"kind":"audience"}`, `{"kind":"audience","movie_id":"Heat"}`,
@@ -85,6 +109,22 @@ var messagesOf = map[string]map[bool][]string{
 			`{"role":"champion","version":"v1"}`, `{"role":"champion","version":"v1","sequence":0}`, `{"role":"champion","version":"v1","sequence":"1"}`,
 			`{"role":"champion","version":7,"sequence":1}`, `{"role":"champion","version":"v1","sequence":1,"promoted_at":"soon"}`,
 			`{"role":"champion","version":"v1","sequence":1,"metrics":[]}`, `[]`,
+		},
+	},
+	"user_factors": {
+		true: {
+			`{"user_id":514}`,
+			`{"user_id":"514","topic":"events","partition":2,"offset":1234,"history":[[10,0.5,-1],[318,4.5,1533873124000]],"unrated":[[7,1533873000000]],"erased_until":1500000000000,"cut":3,"x":{}}`,
+			`{"user_id":0,"topic":7,"history":[],"unrated":[],"model_version":"v1","bias":-0.21,"factors":[0.1,-2e-7]}`,
+		},
+		false: {
+			`{}`, `{"user_id":-1}`, `{"user_id":null}`, `{"user_id":1.5}`,
+			`{"user_id":1,"topic":null}`, `{"user_id":1,"partition":-1}`, `{"user_id":1,"partition":2147483648}`, `{"user_id":1,"offset":"7"}`, `{"user_id":1,"cut":-1}`,
+			`{"user_id":1,"history":{}}`, `{"user_id":1,"history":[318]}`, `{"user_id":1,"history":[[318,4.5]]}`, `{"user_id":1,"history":[[318,4.5,1,1]]}`,
+			`{"user_id":1,"history":[["318",4.5,1]]}`, `{"user_id":1,"history":[[318,"4.5",1]]}`, `{"user_id":1,"history":[[318,4.5,1.5]]}`, `{"user_id":1,"history":null}`,
+			`{"user_id":1,"unrated":[[318]]}`, `{"user_id":1,"unrated":[[318,1,1]]}`, `{"user_id":1,"erased_until":"soon"}`, `{"user_id":1,"erased_until":null}`,
+			`{"user_id":1,"model_version":{}}`, `{"user_id":1,"bias":"0"}`, `{"user_id":1,"bias":1e39}`, `{"user_id":1,"factors":0.1}`, `{"user_id":1,"factors":["0.1"]}`,
+			`[]`, `{"user_id":1`,
 		},
 	},
 }

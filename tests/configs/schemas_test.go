@@ -15,6 +15,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
 // schemas are those of config/schemas by their names.
@@ -52,19 +53,23 @@ func TestWhatThePipelinesReadAndWriteFitsTheSchemas(t *testing.T) {
 	known := schemas(t)
 	m := newMachine(t)
 	m.environment["RECSYS_HISTORY"] = "0.5"
-	all := m.start("simulate", "ingest", "predict", "recommend", "train")
+	all := m.start("simulate", "ingest", "fold_in", "predict", "recommend", "train")
 	m.produce("requests",
 		`{"kind":"recommend","user_id":1,"n":2,"reasons":true,"trace":"t"}`, `{"kind":"recommend","liked":["318",7777],"filters":{"genres":["Drama"]}}`,
-		`{"kind":"recommend","user_id":99}`, `{"kind":"similar","movie_id":318}`, `{"kind":"similar","of":"users","user_id":1}`,
+		`{"kind":"recommend","user_id":99,"rotate":true}`, `{"kind":"recommend","users":[1,99]}`, `{"kind":"similar","movie_id":318}`, `{"kind":"similar","of":"users","user_id":1}`,
 		`{"kind":"explain","user_id":1,"movie_id":318}`, `{"kind":"audience","movie_id":318}`, `{"user_id":1,"movie_id":7777,"x":[1]}`, `{"user_id":1}`)
 	m.produce("train", `{"trigger":"kafka"}`)
-	m.awaitRecords("recommendations", 7)
+	m.produce("events",
+		`{"event_type":"item","movie_id":7777,"title":"Heat (1995)","genres":["Crime"],"labels":{"x":1},"timestamp":1533873124}`,
+		`{"event_type":"user","user_id":99,"comment":"moved","timestamp":1533873124}`)
+	m.awaitRecords("recommendations", 8)
 	m.awaitRecords("predictions", 7)
 	m.awaitRecords("dead_letters", 1)
 	m.awaitRecords("models", 1)
+	m.awaitRecords("user_factors", 1)
 	all.stop()
 	for topic, name := range map[string]string{
-		"events": "event", "requests": "request", "predictions": "prediction", "recommendations": "recommendation", "models": "announcement", "train": "train",
+		"events": "event", "requests": "request", "predictions": "prediction", "recommendations": "recommendation", "models": "announcement", "train": "train", "user_factors": "user_factors",
 	} {
 		for _, r := range m.records(topic) {
 			if string(r.Value) == `{"user_id":1}` { // the bad one
@@ -146,8 +151,15 @@ func undeclared(schema map[string]any, root map[string]any, value any, path stri
 	return found
 }
 
+// parts are what a schema says of some values only: of one form, or of one kind.
 func parts(schema map[string]any) []any {
 	all, _ := schema["anyOf"].([]any)
+	conditions, _ := schema["allOf"].([]any)
+	for _, condition := range conditions {
+		if then, ok := condition.(map[string]any)["then"].(map[string]any); ok {
+			all = append(slices.Clip(all), then)
+		}
+	}
 	return all
 }
 
@@ -184,8 +196,20 @@ func TestEveryFieldThatIsWrittenIsInTheSchema(t *testing.T) {
 		e := message.Event{ID: "e", Type: kind, User: 1, Movie: 2, Value: 4.5, Tag: "dark", Time: 1}
 		events = append(events, string(e.AppendJSON(nil)))
 	}
+	var item ratings.Item
+	fill(reflect.ValueOf(&item).Elem())
+	item.Labels = `["x"]`
+	var profile ratings.Profile
+	fill(reflect.ValueOf(&profile).Elem())
+	profile.Labels = `["x"]`
+	for _, e := range []message.Event{{ID: "e", Type: message.SetItem, Movie: 2, Item: &item, Time: 1}, {ID: "e", Type: message.SetUser, User: 1, Profile: &profile, Time: 1}} {
+		events = append(events, string(e.AppendJSON(nil)))
+	}
+	var factors message.UserFactors
+	fill(reflect.ValueOf(&factors).Elem())
 	for name, texts := range map[string][]string{
-		"prediction": {string(prediction.AppendJSON(nil))}, "recommendation": lists, "announcement": {string(announced)}, "event": events,
+		"user_factors": {string(factors.AppendJSON(nil))},
+		"prediction":   {string(prediction.AppendJSON(nil))}, "recommendation": lists, "announcement": {string(announced)}, "event": events,
 		"train": {`{"trigger":"skill","version":"v1","skill":0.1,"reference":0.2}`, `{"trigger":"http","force":true}`},
 	} {
 		data, err := os.ReadFile("config/schemas/" + name + ".json")
@@ -225,6 +249,7 @@ func TestSchemasAndDecodersRefuseTheSame(t *testing.T) {
 			_, err := message.DecodeRequest("test", message.MovieLensScale, []byte(text))
 			return err
 		},
+		"user_factors": func(text string) error { _, err := message.DecodeUserFactors("test", []byte(text)); return err },
 		"announcement": func(text string) error { _, err := message.DecodeAnnouncement("test", []byte(text)); return err },
 	}
 	cases := 0

@@ -24,6 +24,10 @@ type ElasticsearchOptions struct {
 	Security bool      // https, and clients log in as Cluster.Username
 	NotAfter time.Time // with Security: end of the servers' certificate; zero means in a day
 
+	// Roles, with Security, are more roles by their names, as roles.yml has them. Each has
+	// a user of the same name, with the password of Cluster.Username.
+	Roles map[string]string
+
 	// Settings are lines added to elasticsearch.yml or replacing what is there, from the
 	// full name of a setting to its value in YAML.
 	Settings map[string]string

@@ -51,6 +51,11 @@ func (l elasticsearchLayout) write(i int, config string) error {
 	if l.Security {
 		files["users"] = elasticsearchUser + ":" + elasticsearchHash + "\n"
 		files["users_roles"] = "superuser:" + elasticsearchUser + "\n"
+		for name, role := range l.Roles {
+			files["roles.yml"] += name + ": " + role + "\n"
+			files["users"] += name + ":" + elasticsearchHash + "\n"
+			files["users_roles"] += name + ":" + name + "\n"
+		}
 		files["http.pem"], files["http.key"], files["ca.pem"] = "", "", "" // must be in the config folder
 		for name, from := range map[string]string{"http.pem": l.certificates.serverCert, "http.key": l.certificates.serverKey, "ca.pem": l.certificates.ca} {
 			text, err := os.ReadFile(from)
