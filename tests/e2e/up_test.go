@@ -61,7 +61,7 @@ const (
 
 func TestUpRunsTheWholeRecommenderAndKeepsItsAccounts(t *testing.T) {
 	data, state := recsystest.DataDir(t), t.TempDir()
-	p := start(t, launch{args: up(state, "--data", data, "--rate", "500", "--until-predictions", "5000", "--json")})
+	p := start(t, launch{args: up(state, "--data", data, "--rate", "500", "--until-predictions", "5000", "--retrain", "1000", "--json")})
 	p.succeed(60 * time.Second)
 	s, keys := summaryOf(t, p)
 	t.Logf("%s", strings.TrimSpace(p.stdout.String()))
