@@ -341,11 +341,9 @@ func (u *Users) ratingsOf(movie int64, users []int64) (found []ratings.Rating) {
 // rater is the user as the version's own model has the user: as trained, or folded in.
 // It has no factors where the model knows nothing of the user.
 func (u *Users) rater(v *Version, user int64) als.Rater {
-	a := Recommender{v, u}.open()
-	defer a.done()
-	f := a.m.factors
-	if row := a.known(user); row >= 0 {
-		r := als.Rater{Factors: a.m.userFactors(row), Bias: f.UserBias[row]}
+	m, f := v.Model, v.Model.factors
+	if row := m.row(m.users, user); row >= 0 && !u.isErased(user) {
+		r := als.Rater{Factors: m.userFactors(row), Bias: f.UserBias[row]}
 		if p := f.Preference; p != nil {
 			r.Preference = p.UserFactors[row*p.Rank:][:p.Rank]
 		}
@@ -355,13 +353,22 @@ func (u *Users) rater(v *Version, user int64) als.Rater {
 		}
 		return r
 	}
-	a.folders.take(a.m, newest(u.AppendHistory(nil, user)))
-	if len(a.folders.rows) == 0 {
+	room := m.folding().rooms.Get().(*foldingRoom)
+	defer m.folding().rooms.Put(room)
+	room.rows, room.values = room.rows[:0], room.values[:0]
+	for _, r := range newest(u.AppendHistory(nil, user)) {
+		room.take(m, r.Movie, r.Value)
+	}
+	if len(room.rows) == 0 {
 		return als.Rater{}
 	}
-	r := a.folders.rating.Rater(a.folders.rows, a.folders.values)
+	r := room.folder.Rater(room.rows, room.values)
 	if f.Preference != nil {
-		r.Preference = slices.Clone(a.folders.foldPreference())
+		if room.preference == nil {
+			room.preference = m.preferenceFolder().Clone()
+		}
+		r.Preference = make([]float32, f.Preference.Rank)
+		_ = room.preference.FoldIn(room.rows, room.values, r.Preference) // fails only without ratings
 	}
 	return r
 }

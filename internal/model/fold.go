@@ -18,11 +18,13 @@ type folding struct {
 
 // foldingRoom belongs to one goroutine.
 type foldingRoom struct {
-	folder  *als.Folder
-	history []ratings.Rating
-	rows    []int32
-	values  []float32
-	x       []float32 // [rank]
+	folder *als.Folder
+	// preference is made when it is first needed.
+	preference *als.PreferenceFolder
+	history    []ratings.Rating
+	rows       []int32
+	values     []float32
+	x          []float32 // [rank]
 }
 
 func newFolding(f *als.Factors) *folding {

@@ -4,6 +4,7 @@
 package model
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -29,6 +30,8 @@ type Model struct {
 	factors *als.Factors
 	ranker  func() *ranker  // made when a list is first asked for
 	folding func() *folding // made when a user is first folded in
+	// preferenceFolder is of the head that ranks, made when a user is first folded into it.
+	preferenceFolder func() *als.PreferenceFolder
 	// answering is made when a query first comes.
 	answering func() *answering
 	mostRated int32 // ratings of the movie that has most
@@ -59,10 +62,14 @@ func New(factors *als.Factors, scale Scale) (*Model, error) {
 		prior:   prior,
 		ranker:  sync.OnceValue(func() *ranker { return newRanker(factors) }),
 		folding: sync.OnceValue(func() *folding { return newFolding(factors) }),
-		scale:   scale,
-		users:   make(map[int64]int32, len(factors.Users)),
-		movies:  make(map[int64]int32, len(factors.Movies)),
-		number:  modelNumbers.Add(1),
+		preferenceFolder: sync.OnceValue(func() *als.PreferenceFolder {
+			folder, _ := als.NewPreferenceFolder(context.Background(), factors.Preference, 0) // fails only if ctx ends
+			return folder
+		}),
+		scale:  scale,
+		users:  make(map[int64]int32, len(factors.Users)),
+		movies: make(map[int64]int32, len(factors.Movies)),
+		number: modelNumbers.Add(1),
 	}
 	m.movieSolver = sync.OnceValue(func() *movieSolver { return newMovieSolver(factors) })
 	m.answering = sync.OnceValue(func() *answering { return newAnswering(m, m.ranker()) })

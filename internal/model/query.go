@@ -1,7 +1,6 @@
 package model
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -85,7 +84,7 @@ func newAnswering(m *Model, r *ranker) *answering {
 	rating := m.folding().base
 	var preference *als.PreferenceFolder
 	if f.Preference != nil {
-		preference, _ = als.NewPreferenceFolder(context.Background(), f.Preference, 0) // fails only if ctx ends
+		preference = m.preferenceFolder()
 	}
 	a.folders.New = func() any {
 		own := &folders{rating: rating.Clone(), x: make([]float32, f.Rank)}

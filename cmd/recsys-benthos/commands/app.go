@@ -76,7 +76,7 @@ func init() { heapFloor = make([]byte, 12<<20) }
 // `up` promises (GOMEMLIMIT takes precedence). Other commands may need more.
 func boundMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(220 << 20)
+		debug.SetMemoryLimit(200 << 20)
 	}
 }
 
