@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -77,6 +78,9 @@ type Filters struct {
 // KindOf returns the kind of a request, "" if the data are no JSON object or have
 // none. Of several fields of the name the last counts, as for DecodeRequest.
 func KindOf(data []byte) string {
+	if !bytes.Contains(data, kindName) && bytes.IndexByte(data, '\\') < 0 {
+		return "" // as of predictions, which are many
+	}
 	kind := ""
 	object := readFlat(string(data))
 	for object.next() {
@@ -98,6 +102,8 @@ func KindOf(data []byte) string {
 	}
 	return kind
 }
+
+var kindName = []byte(`"kind"`)
 
 type recommendFields struct {
 	id, kind, user, movie, of, n, offset jsonValue

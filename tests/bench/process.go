@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,7 +78,7 @@ http:
   address: %s
   debug_endpoints: true
 metrics:
-  json_api: {}
+  %s: {}
 logger:
   level: WARN
 shutdown_timeout: 4s
@@ -92,7 +93,7 @@ func (b *bench) startOurs(ctx context.Context, profile string, env []string, pip
 	admin := listener.Addr().String()
 	listener.Close()
 	service := filepath.Join(b.dir, "service-"+admin+".yaml")
-	if err := os.WriteFile(service, fmt.Appendf(nil, serviceConfig, admin), 0o600); err != nil {
+	if err := os.WriteFile(service, fmt.Appendf(nil, serviceConfig, admin, cmp.Or(b.metrics, "json_api")), 0o600); err != nil {
 		return nil, err
 	}
 	args := []string{"streams", "-o", service, "-r", profile}
