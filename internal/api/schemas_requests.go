@@ -105,7 +105,7 @@ func feedbackSchema(anyID object) object {
 	gorse := func(description string, types []string, value object, required ...string) object {
 		return fields(description, object{
 			"FeedbackType": object{"type": "string", "enum": types}, "UserId": anyID, "ItemId": anyID, "Value": value,
-			"Timestamp": described("RFC 3339; now if not given.", object{"type": "string", "format": "date-time"}),
+			"Timestamp": described("RFC 3339 or Unix seconds; now if empty or not given.", object{"anyOf": []object{moment, {"type": "string", "maxLength": 0}, {"type": "null"}}}),
 		}, append([]string{"FeedbackType", "UserId", "ItemId"}, required...)...)
 	}
 	event := func(description string, types []string, value object, required ...string) object {

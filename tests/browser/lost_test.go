@@ -13,7 +13,7 @@ func TestThePageSaysThatTheConnectionIsLostAndRecoversByItself(t *testing.T) {
 	b := newTab(t)
 	p := start(t, address, args...)
 	b.open(t, p)
-	eventually(t, fills, p, func() error { return filled(read(t, b)) })
+	eventually(t, slow*fills, p, func() error { return filled(read(t, b)) })
 	b.silent(t, p.origin)
 	before := read(t, b)
 
