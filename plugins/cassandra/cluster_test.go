@@ -180,7 +180,7 @@ func TestADryRunOnlyPrints(t *testing.T) {
 	settings := sharedNode(t)
 	settings.Keyspace = "dry"
 	var lines []string
-	if err := Setup(t.Context(), settings, SetupOptions{DryRun: true, Print: func(line string) { lines = append(lines, line) }}); err != nil || len(lines) != 10 {
+	if err := Setup(t.Context(), settings, SetupOptions{DryRun: true, Print: func(line string) { lines = append(lines, line) }}); err != nil || len(lines) != 11 {
 		t.Errorf("%v, %q", err, lines)
 	}
 	problems, err := Check(t.Context(), settings)
