@@ -54,7 +54,7 @@ func (s *system) becomes(t *testing.T, user int64, want known, who *process) {
 // one search finds, although Elasticsearch is away when it is asked to forget; by an
 // account that may do no more than that. Other users stay.
 func TestAForgottenUserIsGoneFromCassandraAndElasticsearch(t *testing.T) {
-	const forgotten, other, predictions = int64(900_001), int64(900_002), 1300
+	const forgotten, other, predictions = int64(910_001), int64(910_002), 1300 // of no other test
 	s := sharedSystem(t, 1)
 	letters := total(s.broker.mustEnds(t, "dead_letters"))
 	fleet := s.startFleet(t, 1)
