@@ -147,11 +147,7 @@ func (d *decoder) items() *Problem {
 	if problem != nil {
 		return problem
 	}
-	most := MaxEvents
-	if d.route.one {
-		most = 1
-	}
-	elements, problem := d.elements(most)
+	elements, problem := d.entries()
 	if problem != nil {
 		return problem
 	}

@@ -46,13 +46,18 @@ func (d *decoder) addProfile(p ratings.Profile) *Problem {
 	return d.addEvent(p.User, fields)
 }
 
+// entries are the elements of a body of movies or users: one, where the route is for
+// one.
+func (d *decoder) entries() ([]gjson.Result, *Problem) {
+	if d.route.one {
+		return d.elements(1)
+	}
+	return d.elements(MaxEvents)
+}
+
 // users makes each element all of a user's profile.
 func (d *decoder) users() *Problem {
-	most := MaxEvents
-	if d.route.one {
-		most = 1
-	}
-	elements, problem := d.elements(most)
+	elements, problem := d.entries()
 	if problem != nil {
 		return problem
 	}
