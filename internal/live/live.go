@@ -27,7 +27,7 @@ const (
 	keptGenres    = 40
 	keptMovies    = 100_000
 	keptIDs       = 1 << 16
-	topRows       = 15
+	topRows       = 40
 	topMinimum    = 5
 )
 
