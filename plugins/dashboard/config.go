@@ -57,7 +57,7 @@ The data is public to whoever reaches the address: it has no authentication, and
 				Example("Simulated ratings"),
 			service.NewDurationField(fieldRefresh).
 				Description("The page is updated at most this often, at least 100ms.").
-				Default("1s").
+				Default("750ms").
 				Advanced(),
 			service.NewDurationField(fieldPeriod).
 				Description("Of how much time a user's ratings make one value where versions are compared; the same as als_compare's period.").

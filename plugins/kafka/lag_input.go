@@ -130,7 +130,7 @@ func (i *lagInput) ReadBatch(ctx context.Context) (service.MessageBatch, service
 			return nil, nil, ctx.Err()
 		case err != nil && !i.failed:
 			i.failed = true
-			i.log.Warnf("%v; asking again every %v", err, i.interval)
+			i.log.Warnf("The lag of consumer groups is not known: %s; asking again every %v", explain(err), i.interval)
 		case err == nil:
 			i.failed = false
 			batch, err := lagMessages(lags)
@@ -158,7 +158,7 @@ func readLags(ctx context.Context, admin *kadm.Client, groups []string) ([]group
 	defer cancel()
 	described, err := admin.Lag(ctx, groups...)
 	if err != nil {
-		return nil, fmt.Errorf("asking for the lag of consumer groups: %w", err)
+		return nil, err
 	}
 	var all []groupLag
 	for _, group := range described {
