@@ -52,7 +52,7 @@ func pageTable(ctx context.Context, b *bench) (table, error) {
 	for range pageViewers {
 		tasks.Go(func() { failed <- view(ctx, address, &updates) })
 	}
-	minute := 6 * b.duration // by default
+	minute := 6 * b.duration                     // by default
 	if err := pause(ctx, minute/2); err != nil { // until its caches are full
 		return table{}, err
 	}
