@@ -1,6 +1,9 @@
 package message
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // Prediction is the reply to a Request. Its first five names and types are the
 // original system's.
@@ -65,6 +68,8 @@ func (p *Prediction) AppendJSON(dst []byte) []byte {
 	if p.HasActual {
 		dst = append(dst, `,"actual":`...)
 		dst = strconv.AppendFloat(dst, float64(p.Actual), 'f', -1, 32)
+		dst = append(dst, `,"absolute_error":`...) // so that an index can add errors up without scripts
+		dst = strconv.AppendFloat(dst, math.Abs(float64(p.Value-p.Actual)), 'f', -1, 32)
 		if p.Late {
 			dst = append(dst, `,"late":true`...)
 		}

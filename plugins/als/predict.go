@@ -48,12 +48,12 @@ and becomes the prediction, which names the one model version that made it:
 `+"```"+`
 
 A user or movie that the model does not know is named in cold. Such a movie counts as average; such a user is folded in from the ratings that are remembered, as training would have found factors and bias, and counts as average without any. Without a request_id it is topic-partition-offset of the request, or a random one if it did not come from Kafka. Fields that are not known pass through.
-A rating event is a request too: its value comes back as actual, and once the prediction is made the rating makes the user's bias more current (learn). If the model was trained on ratings as new as this one, late is true: the prediction says nothing about accuracy.
+A rating event is a request too: its value comes back as actual, with the absolute_error beside it, and once the prediction is made the rating makes the user's bias more current (learn). If the model was trained on ratings as new as this one, late is true: the prediction says nothing about accuracy.
 
 A user whom a challenger serves gets its prediction, and role says so. Where there is an actual rating, shadows holds what each other version of the line-up predicts for it, all before the rating is learned, so that whoever reads the predictions can compare versions:
 
 `+"```json"+`
-{"…": "…", "prediction": 4.31, "model_version": "20260102-150405-9f86d0", "actual": 4.5, "shadows": [{"model_version": "20260101-090000-1b4f0e", "role": "challenger:previous", "prediction": 4.02}]}
+{"…": "…", "prediction": 4.31, "model_version": "20260102-150405-9f86d0", "actual": 4.5, "absolute_error": 0.19, "shadows": [{"model_version": "20260101-090000-1b4f0e", "role": "challenger:previous", "prediction": 4.02}]}
 `+"```"+`
 
 Requests of the kinds recommend, similar, explain and audience are left as they are, with their kind as the metadata recsys_kind: als_recommend, als_similar, als_explain and als_audience answer them, there or in a pipeline of their own.
