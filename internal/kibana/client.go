@@ -102,7 +102,7 @@ func (c *Client) Import(ctx context.Context, name string, export []byte) (int, e
 	}
 	refused := a.refused()
 	if !*a.Success && len(refused) == 0 {
-		refused = []error{errors.New("Kibana says that it did not succeed, and not why; its log does")}
+		refused = []error{errors.New("it says that it did not succeed, and not why; Kibana's log does")}
 	}
 	if len(refused) > 0 {
 		return a.SuccessCount, fmt.Errorf("importing %s: %d objects are in, %d are not:\n%w", name, a.SuccessCount, len(refused), errors.Join(refused...))
@@ -226,7 +226,7 @@ func (c *Client) explain(status int, text []byte) error {
 	case status == http.StatusForbidden:
 		return fmt.Errorf("these credentials may not do that in Kibana (403): the user needs the privilege Saved Objects Management: all, in the space. It says: %s", excerpt(text))
 	case status == http.StatusServiceUnavailable:
-		return fmt.Errorf("Kibana is not ready (503): try again when %s/api/status is available", c.URL.Redacted())
+		return fmt.Errorf("it is not ready (503): try again when Kibana's %s/api/status is available", c.URL.Redacted())
 	case status == http.StatusNotFound:
 		return fmt.Errorf("%w (404): check KIBANA_URL, with the base path if Kibana has one, and KIBANA_SPACE", ErrNotKibana)
 	case ours:

@@ -232,7 +232,7 @@ func TestWhatIsNotKibanaIsNamed(t *testing.T) {
 		"Elasticsearch":              {400, `{"error":{"root_cause":[]},"status":400}`, "what answers there is not Kibana: status 400"},
 		"a proxy":                    {502, "Bad Gateway", "what answers there is not Kibana: status 502: Bad Gateway"},
 		"another path":               {404, "404 page not found", "check KIBANA_URL, with the base path"},
-		"a Kibana that starts":       {503, "Kibana server is not ready yet", "Kibana is not ready (503)"},
+		"a Kibana that starts":       {503, "Kibana server is not ready yet", "it is not ready (503)"},
 		"a user with few privileges": {403, `{"statusCode":403,"error":"Forbidden","message":"Unable to bulk_create dashboard"}`, "Unable to bulk_create dashboard"},
 		"a Kibana with a reason":     {413, `{"statusCode":413,"error":"Request Entity Too Large","message":"Payload content length greater than maximum"}`, "status 413: Request Entity Too Large: Payload"},
 	} {

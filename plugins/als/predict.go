@@ -56,6 +56,8 @@ A user whom a challenger serves gets its prediction, and role says so. Where the
 {"…": "…", "prediction": 4.31, "model_version": "20260102-150405-9f86d0", "actual": 4.5, "absolute_error": 0.19, "shadows": [{"model_version": "20260101-090000-1b4f0e", "role": "challenger:previous", "prediction": 4.02}]}
 `+"```"+`
 
+Metrics: als_predict_cold counts predictions with an unknown user or movie, als_predict_rated those with an actual rating that is not late, and als_predict_squared_error adds up the squares of their errors in stars: the root of the quotient of their rates is the live RMSE.
+
 Requests of the kinds recommend, similar, explain and audience are left as they are, with their kind as the metadata recsys_kind: als_recommend, als_similar, als_explain and als_audience answer them, there or in a pipeline of their own.
 
 Requests wait while there is no model yet. A request that cannot be read is marked with an error, never dropped.`).
@@ -92,6 +94,7 @@ type predictor struct {
 	learn   bool
 	mgr     *service.Resources
 	cold    *service.MetricCounter
+	errors  predictErrors
 	now     func() time.Time
 }
 
@@ -100,7 +103,7 @@ func newPredictor(conf *service.ParsedConfig, mgr *service.Resources) (*predicto
 	if err != nil {
 		return nil, err
 	}
-	p := &predictor{label: label, mgr: mgr, cold: mgr.Metrics().NewCounter("als_predict_cold"), now: time.Now}
+	p := &predictor{label: label, mgr: mgr, cold: mgr.Metrics().NewCounter("als_predict_cold"), errors: newPredictErrors(mgr.Metrics()), now: time.Now}
 	if p.learn, err = conf.FieldBool(predictFieldLearn); err != nil {
 		return nil, err
 	}
@@ -138,6 +141,8 @@ type predicting struct {
 	now       int64              // Unix milliseconds
 	predicted []model.Prediction // by each version of a line-up of several; room, used again for each request
 	shadows   []message.Shadow   // the same
+	rated     int                // predictions with an actual rating that is not late
+	squares   float64            // sum of the squares of their errors
 }
 
 // ProcessBatch predicts a whole batch with one line-up.
@@ -176,6 +181,7 @@ func (p *predictor) ProcessBatch(ctx context.Context, batch service.MessageBatch
 		}
 		msg.SetBytes(texts[begin:len(texts):len(texts)])
 	}
+	p.errors.count(b.rated, b.squares)
 	return []service.MessageBatch{batch}, nil
 }
 
@@ -232,6 +238,10 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 	}
 	if predicted.ColdUser || predicted.ColdMovie {
 		p.cold.Incr(1)
+	}
+	if reply.HasActual && !reply.Late {
+		b.rated++
+		b.squares += float64(reply.Value-reply.Actual) * float64(reply.Value-reply.Actual)
 	}
 	dst = reply.AppendJSON(dst)
 	if b.movies != nil {

@@ -160,7 +160,7 @@ func TestInitWritesTheDashboards(t *testing.T) {
 	if _, err := writeConfiguration(folder, false); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{kibanaObjects} {
+	for _, name := range []string{kibanaObjects, "grafana/recsys-benthos.json"} {
 		want, err := fs.ReadFile(config.Files, name)
 		if err != nil {
 			t.Fatal(err)
