@@ -63,7 +63,10 @@ func TestPanelsShowThePredictions(t *testing.T) {
 	}
 }
 
-const kibanaRun = "kibana-"
+const (
+	kibanaRun    = "kibana-"
+	bucketOfTime = 50 * time.Millisecond // a dashboard takes longer ones: these are over soon
+)
 
 // predictionsOfTwoVersions asks for predictions of real ratings, half by each of two
 // versions, and returns them as they are on the topic: some without a rating, some
@@ -171,7 +174,7 @@ func (s *system) checkPanel(t *testing.T, o lens.Object, source []predicted) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := panel.Request(ours(), "1s")
+	request, err := panel.Request(ours(), bucketOfTime.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +311,7 @@ func valuesOf(t *testing.T, field string, p predicted) []string {
 	case "model_version":
 		return []string{p.ModelVersion}
 	case "predicted_at":
-		return []string{p.PredictedAt.UTC().Truncate(time.Second).Format("2006-01-02T15:04:05.000Z")}
+		return []string{p.PredictedAt.UTC().Truncate(bucketOfTime).Format("2006-01-02T15:04:05.000Z")}
 	}
 	t.Fatalf("the test does not know the field %s", field)
 	return nil
