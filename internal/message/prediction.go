@@ -75,6 +75,8 @@ func (p *Prediction) AppendJSON(dst []byte) []byte {
 	if p.HasActual {
 		dst = append(dst, `,"actual":`...)
 		dst = strconv.AppendFloat(dst, float64(p.Actual), 'f', -1, 32)
+		dst = append(dst, `,"absolute_error":`...) // so that an index can add errors up without scripts
+		dst = strconv.AppendFloat(dst, math.Abs(float64(p.Value-p.Actual)), 'f', -1, 32)
 		if p.Late {
 			dst = append(dst, `,"late":true`...)
 		}

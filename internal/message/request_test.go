@@ -67,14 +67,14 @@ func TestPredictionsAreWrittenInTheContractsForm(t *testing.T) {
 		ColdMovie: true, Actual: 4.5, HasActual: true, Late: true, Extra: []byte(`,"x":1`),
 	}
 	want := `{"request_id":"a\"b","user_id":1,"movie_id":2,"prediction":3.25,"model_version":"v1","requested_at":"1970-01-01T00:00:01.000Z",` +
-		`"predicted_at":"1970-01-01T00:00:02.000Z","cold":["movie"],"actual":4.5,"late":true,"x":1}`
+		`"predicted_at":"1970-01-01T00:00:02.000Z","cold":["movie"],"actual":4.5,"absolute_error":1.25,"late":true,"x":1}`
 	if got := string(p.AppendJSON(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	p.Role, p.Late = "challenger:x", false
 	p.Shadows = []Shadow{{ModelVersion: "v0", Value: 3}, {ModelVersion: "v2", Role: "challenger:y", Value: 4.5, Late: true}}
 	want = `{"request_id":"a\"b","user_id":1,"movie_id":2,"prediction":3.25,"model_version":"v1","role":"challenger:x","requested_at":"1970-01-01T00:00:01.000Z",` +
-		`"predicted_at":"1970-01-01T00:00:02.000Z","cold":["movie"],"actual":4.5,` +
+		`"predicted_at":"1970-01-01T00:00:02.000Z","cold":["movie"],"actual":4.5,"absolute_error":1.25,` +
 		`"shadows":[{"model_version":"v0","prediction":3},{"model_version":"v2","role":"challenger:y","prediction":4.5,"late":true}],"x":1}`
 	buffer := make([]byte, 0, 1024)
 	if got := string(p.AppendJSON(buffer)); got != want {

@@ -54,10 +54,10 @@ func TestAllVersionsPredictBeforeARatingIsLearned(t *testing.T) {
 		`{"event_type":"rate","user_id":5,"movie_id":22,"value":1,"timestamp":2,"shadows":"mine","role":"mine"}`)
 	for i, want := range []string{
 		// 1 s is older than what the first version was trained on.
-		`"prediction":4,"model_version":"` + second.Version + `","requested_at":"1970-01-01T00:00:04.000Z","predicted_at":"1970-01-01T00:00:05.000Z","cold":["user","movie"],"actual":5,` +
+		`"prediction":4,"model_version":"` + second.Version + `","requested_at":"1970-01-01T00:00:04.000Z","predicted_at":"1970-01-01T00:00:05.000Z","cold":["user","movie"],"actual":5,"absolute_error":1,` +
 			`"shadows":[{"model_version":"` + first.Version + `","role":"challenger:previous","prediction":3,"late":true}]}`,
 		`"prediction":4.5,"model_version":"` + second.Version + `","requested_at":"1970-01-01T00:00:04.000Z","predicted_at":"1970-01-01T00:00:05.000Z","cold":["user","movie"]}`,
-		`"actual":1,"shadows":[{"model_version":"` + first.Version + `","role":"challenger:previous","prediction":4}]}`, // 3 + (5−3)/(1+1)
+		`"actual":1,"absolute_error":3.5,"shadows":[{"model_version":"` + first.Version + `","role":"challenger:previous","prediction":4}]}`, // 3 + (5−3)/(1+1)
 	} {
 		if !strings.HasSuffix(got[i], want) {
 			t.Errorf("got  %s\nwant …%s", got[i], want)

@@ -34,7 +34,9 @@ A challenger serves its share of the users, chosen by a stable hash of user and 
 
 It also keeps what is known of every user current between trainings: ratings, ratings that were taken back and erasures from the rating store at start, from the records that user_load follows, and from the ratings that als_predict sees. Users whom the model knows get a bias of now, all others factors too. A movie that it does not know is folded in once it was rated.
 
-Read as a cache it gives the key version; it cannot be written.`).
+Read as a cache it gives the key version; it cannot be written.
+
+Metrics: als_model_serves is 1 for the champion (label version), whose name begins with when it was made, and 0 for those before; als_model_promotion is the number of its promotion, als_model_swapped_seconds the Unix time of the last swap, and als_model_added_movies how many movies are folded in.`).
 		Field(service.NewURLField(modelFieldRegistry).
 			Description("The registry of versions: file:///path, file://relative/path, or s3://bucket/folder?region=REGION with credentials as AWS's tools take them.")).
 		Field(service.NewDurationField(modelFieldPoll).
@@ -103,8 +105,16 @@ func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCa
 		}
 	}
 	sequence := mgr.Metrics().NewGauge("als_model_promotion")
+	serves, swapped := mgr.Metrics().NewGauge("als_model_serves", "version"), mgr.Metrics().NewGauge("als_model_swapped_seconds")
+	served := ""
 	c.follower = &registry.Follower{Registry: versions, Live: model.NewLive(), OnSwap: func(l *model.LineUp) {
 		sequence.Set(l.Sequence)
+		if served != "" {
+			serves.Set(0, served)
+		}
+		served = l.Champion.Name
+		serves.Set(1, served)
+		swapped.Set(time.Now().Unix())
 		c.log.Infof("Model version %s serves now (promotion %d)%s", l.Champion.Name, l.Sequence, beside(l))
 	}}
 	if c.store != "" {

@@ -50,15 +50,17 @@ and becomes the prediction, which names the one model version that made it:
 `+"```"+`
 
 A user or movie that the model does not know is named in cold. Such a movie counts as average; such a user is folded in from the ratings that are remembered, as training would have found factors and bias, and counts as average without any. Without a request_id it is topic-partition-offset of the request, or a random one if it did not come from Kafka. Fields that are not known pass through.
-A rating event is a request too: its value comes back as actual, and once the prediction is made the rating makes the user's bias more current (learn). If the model was trained on ratings as new as this one, late is true: the prediction says nothing about accuracy.
+A rating event is a request too: its value comes back as actual, with the absolute_error beside it, and once the prediction is made the rating makes the user's bias more current (learn). If the model was trained on ratings as new as this one, late is true: the prediction says nothing about accuracy.
 
 A user whom a challenger serves gets its prediction, and role says so. Where there is an actual rating, shadows holds what each other version of the line-up predicts for it, all before the rating is learned, so that whoever reads the predictions can compare versions:
 
 `+"```json"+`
-{"…": "…", "prediction": 4.31, "model_version": "20260102-150405-9f86d0", "actual": 4.5, "shadows": [{"model_version": "20260101-090000-1b4f0e", "role": "challenger:previous", "prediction": 4.02}]}
+{"…": "…", "prediction": 4.31, "model_version": "20260102-150405-9f86d0", "actual": 4.5, "absolute_error": 0.19, "shadows": [{"model_version": "20260101-090000-1b4f0e", "role": "challenger:previous", "prediction": 4.02}]}
 `+"```"+`
 
 With evaluate, a prediction with an actual rating says what it has to beat, and how sure the version is: baseline is what biases alone predict, kept current rating by rating; stddev is the standard deviation of the rating, from versions of the algorithms als_vb and als_bayes.
+
+Metrics: als_predict_cold counts predictions with an unknown user or movie, als_predict_rated those with an actual rating that is not late, and als_predict_squared_error adds up the squares of their errors in stars: the root of the quotient of their rates is the live RMSE.
 
 Requests of the kinds recommend, similar, explain and audience are left as they are, with their kind as the metadata recsys_kind: als_recommend, als_similar, als_explain and als_audience answer them, there or in a pipeline of their own.
 
@@ -99,6 +101,7 @@ type predictor struct {
 	learn   bool
 	mgr     *service.Resources
 	cold    *service.MetricCounter
+	errors  predictErrors
 	now     func() time.Time
 
 	evaluate bool
@@ -110,7 +113,7 @@ func newPredictor(conf *service.ParsedConfig, mgr *service.Resources) (*predicto
 	if err != nil {
 		return nil, err
 	}
-	p := &predictor{label: label, mgr: mgr, cold: mgr.Metrics().NewCounter("als_predict_cold"), now: time.Now}
+	p := &predictor{label: label, mgr: mgr, cold: mgr.Metrics().NewCounter("als_predict_cold"), errors: newPredictErrors(mgr.Metrics()), now: time.Now}
 	if p.learn, err = conf.FieldBool(predictFieldLearn); err != nil {
 		return nil, err
 	}
@@ -151,6 +154,8 @@ type predicting struct {
 	now       int64              // Unix milliseconds
 	predicted []model.Prediction // by each version of a line-up of several; room, used again for each request
 	shadows   []message.Shadow   // the same
+	rated     int                // predictions with an actual rating that is not late
+	squares   float64            // sum of the squares of their errors
 }
 
 // ProcessBatch predicts a whole batch with one line-up.
@@ -189,6 +194,7 @@ func (p *predictor) ProcessBatch(ctx context.Context, batch service.MessageBatch
 		}
 		msg.SetBytes(texts[begin:len(texts):len(texts)])
 	}
+	p.errors.count(b.rated, b.squares)
 	return []service.MessageBatch{batch}, nil
 }
 
@@ -248,6 +254,10 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 	}
 	if predicted.ColdUser || predicted.ColdMovie {
 		p.cold.Incr(1)
+	}
+	if reply.HasActual && !reply.Late {
+		b.rated++
+		b.squares += float64(reply.Value-reply.Actual) * float64(reply.Value-reply.Actual)
 	}
 	dst = reply.AppendJSON(dst)
 	if b.movies != nil {

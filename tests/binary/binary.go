@@ -71,7 +71,7 @@ func Start(command *exec.Cmd, env ...string) (*Process, error) {
 
 // Inherited is the environment without settings of the program under test.
 func Inherited() []string {
-	ours := []string{"RECSYS_", "KAFKA_", "CASSANDRA_", "ELASTICSEARCH_", "LOG_LEVEL=", "GOMEMLIMIT="}
+	ours := []string{"RECSYS_", "KAFKA_", "CASSANDRA_", "ELASTICSEARCH_", "KIBANA_", "LOG_LEVEL=", "GOMEMLIMIT="}
 	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return slices.ContainsFunc(ours, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
 	})

@@ -17,15 +17,16 @@ import (
 func setupCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "setup",
-		Usage: "Create topics, tables and index template on a profile's servers, or check them",
+		Usage: "Create topics, tables, index template and dashboard on a profile's servers, or check them",
 		Description: `Creates what the profile's servers lack: the topics of its kafka_cluster, the keyspace and tables of its cassandra_ratings
 (config/schema.cql), the index template and policy of its elasticsearch_v8 (config/elasticsearch). What exists stays as it is, so it may run
-at any time. --check changes nothing: it says what breaks a promise of the pipelines, and ends with 1 if anything does.
+at any time. With KIBANA_URL it imports the dashboard of predictions (config/kibana) as well; that replaces an earlier one of the same ids, so
+edit a copy of it. --check changes nothing: it says what breaks a promise of the pipelines, and ends with 1 if anything does.
 
   recsys-benthos setup
   recsys-benthos setup --dry-run
   recsys-benthos setup --check --profile my/cluster.yaml`,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			profileFlag(),
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be created, and create nothing"},
 			&cli.BoolFlag{Name: "check", Usage: "compare what is there with what the pipelines rely on"},
@@ -34,7 +35,7 @@ at any time. --check changes nothing: it says what breaks a promise of the pipel
 			sessionFlag(),
 			&cli.DurationFlag{Name: "timeout", Usage: "how long to try to reach each server", Value: 30 * time.Second},
 			jsonFlag(),
-		},
+		}, kibanaFlags()...),
 		Action: setupAction,
 	}
 }
@@ -44,6 +45,7 @@ type servers struct {
 	kafka         *kafka.Cluster
 	cassandra     *cassandra.Settings
 	elasticsearch *elasticsearch.Settings
+	kibana        *dashboards // named by flags, not by the profile
 }
 
 func profileServers(path string) (s servers, err error) {
@@ -98,6 +100,9 @@ func setupAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.kibana, err = kibanaDashboards(c, s.elasticsearch); err != nil {
+		return err
+	}
 	if c.Bool("check") {
 		return reportCheck(c, s)
 	}
@@ -119,6 +124,7 @@ func setupAction(c *cli.Context) error {
 		{"Elasticsearch", func(ctx context.Context) error {
 			return s.setUpElasticsearch(ctx, c.Bool("dry-run"), c.Int("index-replicas"), told)
 		}},
+		{"Kibana", func(ctx context.Context) error { return s.setUpKibana(ctx, c.Bool("dry-run"), told) }},
 	} {
 		ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
 		err := step.run(ctx)

@@ -93,5 +93,8 @@ func (s servers) check(ctx context.Context, timeout, session time.Duration, repl
 			return list, err
 		})
 	}
+	if s.kibana != nil {
+		look("Kibana", s.kibana.check)
+	}
 	return problems
 }
