@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-//go:embed web/index.html web/app.js web/panels.js web/style.css web/icon.svg web/charts.js web/charts.LICENSE web/charts.NOTICE
+//go:embed web/index.html web/app.js web/panels.js web/api.js web/stars.js web/foryou.js web/admin.js web/views.js web/style.css web/icon.svg web/charts.js web/charts.LICENSE web/charts.NOTICE
 var web embed.FS
 
 // asset is a file of the page, compressed once.

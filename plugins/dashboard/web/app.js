@@ -61,6 +61,7 @@ function render() {
   if (document.title !== state.title) document.title = state.title;
   byId('notice').hidden = !state.notice;
   setText('notice', state.notice);
+  if (byId('view-live').hidden) return;
   renderFigures();
   drawLines(state);
   drawAttraction(state);
