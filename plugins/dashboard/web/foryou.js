@@ -119,10 +119,10 @@ async function follow(before, done, what) {
   for (let waits = soon; ;) {
     const [reply, rated] = await Promise.all([askList(), askRated()]);
     if (turn !== forYou.turn || change !== forYou.changes) return;
-    const changed = !sameList(before, reply.items) && done(rated, reply.items);
+    const changed = !sameList(before, reply.items) && done(rated, reply);
     const late = performance.now() - began > waits.most;
     if (changed || late) {
-      await fillAll(reply, rated);
+      if (changed || waits === soon) await fillAll(reply, rated); // what somebody chooses meanwhile stays
       setText('fy-status', changed ? `Updated: ${what}.` : `Stored: ${what}. The list is the same so far.`);
       if (changed || waits === later) return;
       waits = later;
@@ -156,8 +156,10 @@ function rate(movie, value) {
   setText('fy-status', `Rating ${nameOf(movie)}…`);
   return attempt('fy-problem', async () => {
     await ask('POST', 'api/feedback', [{ FeedbackType: 'rate', UserId: String(forYou.user), ItemId: String(movie.movie_id), Value: value }]);
-    await follow(before, (rated, list) => rated.some((r) => r.movie_id === movie.movie_id && r.value === value) && !list.some((m) => m.movie_id === movie.movie_id),
-      `${nameOf(movie)} has ${starsText(value)}`);
+    // A list of what is popular changes by itself, with what others rate.
+    await follow(before, (rated, reply) => rated.some((r) => r.movie_id === movie.movie_id && r.value === value) &&
+      reply.basis !== 'popular' && !reply.items.some((m) => m.movie_id === movie.movie_id),
+    `${nameOf(movie)} has ${starsText(value)}`);
   }).then((well) => well || setText('fy-status', ''));
 }
 
