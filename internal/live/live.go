@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,16 +19,15 @@ import (
 const (
 	LatestCount = 1000 // predictions with an actual rating in Accuracy.Latest
 
-	seriesSteps   = 180
-	genreSteps    = 30
 	throughputSec = 61
 	latestRows    = 50
+	keptRecent    = 10_000
 	keptModels    = 50
 	keptReasons   = 20
 	keptGenres    = 40
 	keptMovies    = 100_000
 	keptIDs       = 1 << 16
-	topRows       = 15
+	topRows       = 40
 	topMinimum    = 5
 )
 
@@ -42,44 +43,42 @@ type Config struct {
 
 // Aggregates are the rolling statistics. They are safe for concurrent use.
 type Aggregates struct {
-	window      time.Duration
 	now         func() time.Time
 	seed        maphash.Seed
 	comparisons *experiment.Comparisons
 
 	mu         sync.Mutex
+	reading    prediction // room for one
 	totals     Totals
 	ids        *recentIDs
 	firstAt    int64 // time of the earliest prediction in the throughput ring
-	throughput *ring[int64]
-	series     *ring[point]
-	genres     *ring[genrePoint]
+	throughput *ring[second]
+	spans      [len(wider)]*span
 	genreIndex map[string]int
 	genreNames []string
 	movies     movies
 	latest     []Prediction // newest first
-	overall    errorSum
-	recent     errorSum
-	recentErrs []float64 // a ring of the errors in recent
-	recentNext int
-	byModel    []*modelUse
+	recent     recent
+	accuracy   accuracy
+	versions   []*versionUse // latest in use first
+	lastUse    uint32
 	models     []Model // greatest sequence first
 	reasons    []DeadLetter
+	lags       []GroupLag // by group and topic
 }
 
-// point is one step of Series.
-type point struct {
-	predicted mean
-	errors    errorSum
-}
-
-// genrePoint is one step of Genres; nil until something is in it.
-type genrePoint struct{ genres []mean }
-
-type modelUse struct {
-	version     string
+// second is one step of the throughput.
+type second struct {
 	predictions int64
-	errors      errorSum
+	delays      delays
+}
+
+// versionUse is what is known of a version since the start.
+type versionUse struct {
+	id          uint32 // from 1, in points
+	version     string
+	predictions int64    // in service
+	errors      errorSum // in any role
 }
 
 // New returns empty aggregates.
@@ -90,99 +89,125 @@ func New(c Config) *Aggregates {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	step := max(c.Window.Milliseconds()/seriesSteps, 1000)
-	return &Aggregates{
-		window: time.Duration(step*seriesSteps) * time.Millisecond,
-		now:    c.Now,
-		seed:   maphash.MakeSeed(),
+	a := &Aggregates{
+		now:  c.Now,
+		seed: maphash.MakeSeed(),
 
 		comparisons: experiment.NewComparisons(c.Compare),
 
 		ids:        newRecentIDs(keptIDs),
-		throughput: newRing[int64](1000, throughputSec),
-		series:     newRing[point](step, seriesSteps),
-		genres:     newRing[genrePoint](step*seriesSteps/genreSteps, genreSteps),
+		throughput: newRing[second](1000, throughputSec),
 		genreIndex: map[string]int{},
 		movies:     movies{},
 	}
+	for i := range a.spans {
+		a.spans[i] = newSpan(wider[i] * c.Window)
+	}
+	return a
 }
 
 // Prediction adds a message of a partition of topic predictions. An error is about
 // the message, which then changes nothing.
 func (a *Aggregates) Prediction(partition int32, data []byte) error {
-	p, err := decodePrediction(data)
-	if err != nil {
-		return err
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.ids.add(maphash.String(a.seed, p.RequestID)) {
+	p := &a.reading
+	if err := p.decode(data); err != nil {
+		return err
+	}
+	if !a.ids.add(maphash.String(a.seed, p.requestID)) {
 		a.totals.Duplicates++
 		return nil
 	}
 	now := a.now().UnixMilli()
-	at := min(p.PredictedAt.UnixMilli(), now)
+	at := min(p.madeAt.UnixMilli(), now)
 	a.totals.Predictions++
-	if len(p.Cold) > 0 {
+	if p.coldUser || p.coldMovie {
 		a.totals.Cold++
 	}
-	if n := a.throughput.at(at, now); n != nil {
-		*n++
-		if a.firstAt == 0 || at < a.firstAt {
-			a.firstAt = at
+	a.addThroughput(p, at, now)
+	for _, s := range p.Shadows {
+		a.addShadow(p, &s, at, now)
+	}
+	use := a.use(p.ModelVersion) // the version in service stands before its shadows
+	use.predictions++
+	rated := p.Actual != nil && !p.Late
+	if rated {
+		a.accuracy.add(p)
+		use.errors.add(p.value - p.actual)
+	}
+	for _, s := range a.spans {
+		if step := s.series.at(at, now); step != nil {
+			step.add(p, use.id, rated)
+		}
+		if step := s.coarse.at(at, now); step != nil {
+			a.addGenres(p, step)
+			if rated {
+				step.calibration[binOf(p.value)].add(p.value, p.actual, p.stddev)
+			}
 		}
 	}
-	step := a.series.at(at, now)
-	if step != nil {
-		step.predicted.add(*p.Value)
-	}
-	use := a.modelUse(p.ModelVersion)
-	use.predictions++
-	if p.Actual != nil && !p.Late {
-		a.addError(*p.Value-*p.Actual, use, step)
-	}
+	p.ModelVersion, p.Role = use.version, strings.Clone(p.Role) // comparisons keep them
 	if rating, ok := p.Rating(); ok {
 		rating.Partition = partition
 		a.comparisons.Add(rating)
 	}
-	a.addGenres(p, a.genres.at(at, now))
-	a.movies.add(*p.Movie, p.Title, *p.Value)
-	a.addLatest(p, at)
+	a.addRow(p, use, a.movies.add(p), at)
 	return nil
 }
 
-func (a *Aggregates) addError(err float64, use *modelUse, step *point) {
-	a.overall.add(err)
-	use.errors.add(err)
-	if step != nil {
-		step.errors.add(err)
-	}
-	a.recent.add(err)
-	if len(a.recentErrs) < LatestCount {
-		a.recentErrs = append(a.recentErrs, err)
+func (a *Aggregates) addThroughput(p *prediction, at, now int64) {
+	step := a.throughput.at(at, now)
+	if step == nil {
 		return
 	}
-	a.recent.remove(a.recentErrs[a.recentNext])
-	a.recentErrs[a.recentNext] = err
-	if a.recentNext = (a.recentNext + 1) % LatestCount; a.recentNext == 0 {
-		a.recent = errorSum{} // anew from time to time, so that rounding does not add up
-		for _, e := range a.recentErrs {
-			a.recent.add(e)
+	step.predictions++
+	if p.RequestedAt != nil {
+		step.delays.add(at - p.requestedAt.UnixMilli())
+	}
+	if a.firstAt == 0 || at < a.firstAt {
+		a.firstAt = at
+	}
+}
+
+// addShadow counts the error of a version that did not serve the user.
+func (a *Aggregates) addShadow(p *prediction, s *experiment.Shadow, at, now int64) {
+	if p.Actual == nil || s.Value == nil || s.Late {
+		return
+	}
+	use := a.use(s.ModelVersion)
+	use.errors.add(*s.Value - p.actual)
+	for _, of := range a.spans {
+		if step := of.series.at(at, now); step != nil {
+			step.of(use.id).errors.add(*s.Value - p.actual)
 		}
 	}
 }
 
-func (a *Aggregates) addGenres(p *prediction, step *genrePoint) {
-	if step == nil {
+func (step *point) add(p *prediction, version uint32, rated bool) {
+	step.predicted.add(p.value)
+	v := step.of(version)
+	v.predicted.add(p.value)
+	if !rated {
 		return
 	}
-	for _, name := range p.Genres {
+	step.errors.add(p.value - p.actual)
+	v.errors.add(p.value - p.actual)
+	if !math.IsNaN(p.baseline) {
+		step.baseline.add(p.baseline - p.actual)
+	}
+}
+
+func (a *Aggregates) addGenres(p *prediction, step *coarsePoint) {
+	for _, name := range p.genres {
 		index, ok := a.genreIndex[name]
 		if !ok {
-			if len(a.genreNames) >= keptGenres-1 {
+			name = cut(name, maxGenre)
+			if index, ok = a.genreIndex[name]; !ok && len(a.genreNames) >= keptGenres-1 {
 				name = otherGenre
+				index, ok = a.genreIndex[name]
 			}
-			if index, ok = a.genreIndex[name]; !ok {
+			if !ok {
 				index = len(a.genreNames)
 				a.genreIndex[name] = index
 				a.genreNames = append(a.genreNames, name)
@@ -191,12 +216,21 @@ func (a *Aggregates) addGenres(p *prediction, step *genrePoint) {
 		if step.genres == nil {
 			step.genres = make([]mean, keptGenres)
 		}
-		step.genres[index].add(*p.Value)
+		step.genres[index].add(p.value)
 	}
 }
 
-// addLatest keeps the predictions made last, in whatever order they arrive.
-func (a *Aggregates) addLatest(p *prediction, at int64) {
+// addRow keeps the predictions made last, in whatever order they arrive.
+func (a *Aggregates) addRow(p *prediction, version *versionUse, movie *movieUse, at int64) {
+	row := Prediction{
+		At: at, User: p.user, Movie: p.movie, Title: movie.title, Genres: movie.genres, Value: Number(p.value),
+		ColdUser: p.coldUser, ColdMovie: p.coldMovie, ModelVersion: version.version,
+	}
+	if p.Actual != nil {
+		actual := Number(p.actual)
+		row.Actual = &actual
+	}
+	a.recent.add(row)
 	i := 0
 	for i < len(a.latest) && a.latest[i].At > at {
 		i++
@@ -204,29 +238,30 @@ func (a *Aggregates) addLatest(p *prediction, at int64) {
 	if i >= latestRows {
 		return
 	}
-	row := Prediction{
-		At: at, User: *p.User, Movie: *p.Movie, Title: p.Title, Genres: slices.Clone(p.Genres),
-		Value: Number(*p.Value), Actual: (*Number)(p.Actual),
-		ColdUser: p.cold("user"), ColdMovie: p.cold("movie"), ModelVersion: p.ModelVersion,
-	}
 	a.latest = slices.Insert(a.latest, i, row)
 	a.latest = a.latest[:min(len(a.latest), latestRows)]
 }
 
-// modelUse gives the statistics of a version and makes it the latest in use;
-// the version that was not in use for longest makes room for a new one.
-func (a *Aggregates) modelUse(version string) *modelUse {
-	i := slices.IndexFunc(a.byModel, func(u *modelUse) bool { return u.version == version })
+// use gives the statistics of a version and makes it the latest in use; the
+// version that was not in use for longest makes room for a new one.
+func (a *Aggregates) use(version string) *versionUse {
+	if len(version) > maxVersion {
+		version = cut(version, maxVersion)
+	}
+	i := slices.IndexFunc(a.versions, func(u *versionUse) bool { return u.version == version })
 	if i == 0 {
-		return a.byModel[0]
+		return a.versions[0]
 	}
-	use := &modelUse{version: version}
+	var use *versionUse
 	if i > 0 {
-		use = a.byModel[i]
-		a.byModel = slices.Delete(a.byModel, i, i+1)
+		use = a.versions[i]
+		a.versions = slices.Delete(a.versions, i, i+1)
+	} else {
+		a.lastUse++
+		use = &versionUse{id: a.lastUse, version: cut(version, maxVersion)}
 	}
-	a.byModel = slices.Insert(a.byModel, 0, use)
-	a.byModel = a.byModel[:min(len(a.byModel), keptModels)]
+	a.versions = slices.Insert(a.versions, 0, use)
+	a.versions = a.versions[:min(len(a.versions), keptModels)]
 	return use
 }
 

@@ -168,8 +168,8 @@ func TestVersionsAreComparedAndVerdictsKeptInBounds(t *testing.T) {
 func TestBadMessagesAreErrorsThatNameTheField(t *testing.T) {
 	a, _ := newTest()
 	for text, want := range map[string]string{
-		`{`:   "unexpected end",
-		`[1]`: "cannot unmarshal array",
+		`{`:   "malformed",
+		`[1]`: "instead of an object",
 		`{"request_id":"a","user_id":"x","movie_id":1,"prediction":3,"predicted_at":"2026-01-02T15:00:00Z"}`: `"user_id"`,
 		`{"user_id":1,"movie_id":1,"prediction":3,"predicted_at":"2026-01-02T15:00:00Z"}`:                    `"request_id" is missing`,
 		`{"request_id":"a","user_id":1,"movie_id":1,"predicted_at":"2026-01-02T15:00:00Z"}`:                  `"prediction" is missing`,
@@ -210,8 +210,8 @@ func TestMemoryIsBoundedWhateverArrives(t *testing.T) {
 	}
 	m := movies{}
 	for i := range int64(keptMovies + 10) {
-		m.add(i, "", 3)
-		m.add(1, "", 3)
+		m.add(&prediction{movie: i, value: 3})
+		m.add(&prediction{movie: 1, value: 3})
 	}
 	if len(m) > keptMovies || m[1] == nil {
 		t.Errorf("%d movies are kept", len(m))

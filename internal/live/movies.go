@@ -9,23 +9,36 @@ import (
 type movies map[int64]*movieUse
 
 type movieUse struct {
-	title     string
+	given     string   // the title as it came, if that is what title was made of
+	title     string   // as it is shown
+	genres    []string // never changed, since rows share it
 	predicted mean
 }
 
-func (m movies) add(id int64, title string, value float64) {
-	use := m[id]
+// add counts a prediction of a movie, and returns how the movie is shown.
+func (m movies) add(p *prediction) *movieUse {
+	use := m[p.movie]
 	if use == nil {
 		if len(m) >= keptMovies {
 			m.prune()
 		}
 		use = &movieUse{}
-		m[id] = use
+		m[p.movie] = use
 	}
-	if title != "" {
-		use.title = title
+	if p.title != "" && p.title != use.given {
+		use.title = cut(p.title, maxTitle)
+		if use.given = use.title; len(p.title) > maxTitle {
+			use.given = ""
+		}
 	}
-	use.predicted.add(value)
+	if !slices.Equal(p.genres, use.genres) {
+		use.genres = make([]string, 0, len(p.genres))
+		for _, genre := range p.genres {
+			use.genres = append(use.genres, cut(genre, maxGenre))
+		}
+	}
+	use.predicted.add(p.value)
+	return use
 }
 
 // prune makes room by letting go of the half with the fewest predictions, which

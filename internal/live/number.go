@@ -45,6 +45,12 @@ func (e *errorSum) add(err float64) { e.n++; e.squares += err * err; e.size += m
 
 func (e *errorSum) remove(err float64) { e.n--; e.squares -= err * err; e.size -= math.Abs(err) }
 
+func (e *errorSum) merge(other errorSum) {
+	e.n += other.n
+	e.squares += other.squares
+	e.size += other.size
+}
+
 func (e errorSum) accuracy() Accuracy {
 	if e.n <= 0 {
 		return Accuracy{RMSE: none, MAE: none}

@@ -10,11 +10,13 @@ import (
 type Snapshot struct {
 	Now           int64         `json:"now"`
 	WindowSeconds int64         `json:"window_seconds"`
+	Windows       []int64       `json:"windows"` // seconds of those there are
 	Totals        Totals        `json:"totals"`
 	Throughput    Throughput    `json:"throughput"`
 	Accuracy      AccuracyAll   `json:"accuracy"`
 	Series        Series        `json:"series"`
 	Genres        Genres        `json:"genres"`
+	Calibration   Calibration   `json:"calibration"`
 	TopRated      []Movie       `json:"top_rated"`      // highest mean prediction first
 	MostRequested []Movie       `json:"most_requested"` // most predictions first
 	TopMinimum    int64         `json:"top_minimum"`    // predictions a movie needs to be top rated
@@ -22,6 +24,7 @@ type Snapshot struct {
 	Model         *Model        `json:"model"`          // the current champion, null before the first
 	Models        []Model       `json:"models"`         // newest promotion first
 	DeadLetters   []DeadLetter  `json:"dead_letters"`   // newest first
+	Lags          []GroupLag    `json:"lags"`           // by group and topic
 	ByModel       []ModelResult `json:"by_model"`       // latest in use first
 
 	// Comparisons are of a champion and its challengers on live ratings, those that
@@ -44,6 +47,11 @@ type Totals struct {
 type Throughput struct {
 	Last10 Number `json:"last_10s"`
 	Last60 Number `json:"last_60s"`
+
+	// Quantiles of the time from request to prediction in the last minute, in
+	// milliseconds, at most a fifth too much.
+	DelayP50 Number `json:"delay_p50_ms"`
+	DelayP99 Number `json:"delay_p99_ms"`
 }
 
 // Accuracy is the error of predictions whose actual rating is known.
@@ -57,6 +65,11 @@ type Accuracy struct {
 type AccuracyAll struct {
 	Overall Accuracy `json:"overall"`
 	Latest  Accuracy `json:"latest"` // of at most LatestCount
+
+	// Baseline is of biases alone, BesideBaseline of the predictions of the same
+	// ratings: those that als_predict gave a baseline.
+	Baseline       Accuracy `json:"baseline"`
+	BesideBaseline Accuracy `json:"beside_baseline"`
 }
 
 // Series is predictions over time: element i covers StepMillis from
@@ -67,6 +80,36 @@ type Series struct {
 	Count      []int64  `json:"count"`
 	Mean       []Number `json:"mean"` // predicted rating
 	RMSE       []Number `json:"rmse"`
+	Baseline   []Number `json:"baseline"` // RMSE of biases alone
+
+	Accuracy         Accuracy        `json:"accuracy"` // of all steps
+	BaselineAccuracy Accuracy        `json:"baseline_accuracy"`
+	Versions         []VersionSeries `json:"versions"` // most predictions first
+}
+
+// VersionSeries is one version in the steps of a Series: the mean of what it
+// predicted in service, and its error in any role.
+type VersionSeries struct {
+	Version     string   `json:"version"`
+	Predictions int64    `json:"predictions"` // in service
+	Accuracy    Accuracy `json:"accuracy"`
+	Mean        []Number `json:"mean"`
+	RMSE        []Number `json:"rmse"`
+}
+
+// Calibration says whether predictions are right on average, by what was
+// predicted, and whether the stated uncertainty is true.
+type Calibration struct {
+	Bins   []CalibrationBin `json:"bins"`   // of rated predictions, lowest first
+	Stated int64            `json:"stated"` // predictions with a standard deviation
+	Within Number           `json:"within"` // share of them with the rating inside the 80 % interval
+}
+
+// CalibrationBin is the predictions next to a half star.
+type CalibrationBin struct {
+	Predicted Number `json:"predicted"`
+	Count     int64  `json:"count"`
+	MeanError Number `json:"mean_error"` // mean of prediction − actual
 }
 
 // Genres is predictions by genre over time: Mean[g][i] and Count[g][i] are of

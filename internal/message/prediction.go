@@ -1,6 +1,9 @@
 package message
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // Prediction is the reply to a Request. Its first five names and types are the
 // original system's.
@@ -17,9 +20,16 @@ type Prediction struct {
 	ColdMovie    bool   // the movie is not known to the model
 	Actual       float32
 	HasActual    bool
-	Late         bool     // the model was trained on ratings as new as Actual, perhaps on this one
-	Shadows      []Shadow // what other versions predicted, for comparison with Actual
-	Extra        []byte   // unknown fields of the request, as Request.Extra
+	Late         bool        // the model was trained on ratings as new as Actual, perhaps on this one
+	Evaluation   *Evaluation // of a rated prediction, nil if nobody asked for one
+	Shadows      []Shadow    // what other versions predicted, for comparison with Actual
+	Extra        []byte      // unknown fields of the request, as Request.Extra
+}
+
+// Evaluation is what tells how good a prediction is, beside its Actual, in stars.
+type Evaluation struct {
+	Baseline float32 // what biases alone predicted
+	StdDev   float64 // of the rating that was to come; NaN for a model that does not know
 }
 
 // Shadow is what a version predicted that did not serve the user.
@@ -68,6 +78,9 @@ func (p *Prediction) AppendJSON(dst []byte) []byte {
 		if p.Late {
 			dst = append(dst, `,"late":true`...)
 		}
+		if p.Evaluation != nil {
+			dst = p.Evaluation.appendJSON(dst)
+		}
 	}
 	if len(p.Shadows) > 0 {
 		dst = append(dst, `,"shadows":[`...)
@@ -81,6 +94,16 @@ func (p *Prediction) AppendJSON(dst []byte) []byte {
 	}
 	dst = append(dst, p.Extra...)
 	return append(dst, '}')
+}
+
+func (e *Evaluation) appendJSON(dst []byte) []byte {
+	dst = append(dst, `,"baseline":`...)
+	dst = strconv.AppendFloat(dst, float64(e.Baseline), 'f', -1, 32)
+	if !math.IsNaN(e.StdDev) {
+		dst = append(dst, `,"stddev":`...)
+		dst = strconv.AppendFloat(dst, e.StdDev, 'f', 4, 64)
+	}
+	return dst
 }
 
 func (s *Shadow) appendJSON(dst []byte) []byte {

@@ -62,7 +62,7 @@ func (f *requestFields) add(key string, value *jsonValue) {
 	case "timestamp":
 		f.time = *value
 	case "event_id", "n", "filters", // of no meaning to a prediction
-		"prediction", "title", "genres", "model_version", "requested_at", "predicted_at", "cold", "actual", "late", "stddev", "role", "shadows": // the reply's own
+		"prediction", "title", "genres", "model_version", "requested_at", "predicted_at", "cold", "actual", "late", "baseline", "stddev", "role", "shadows": // the reply's own
 	default:
 		f.extra = appendRawField(f.extra, key, value.Raw)
 	}

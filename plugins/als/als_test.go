@@ -199,6 +199,58 @@ func TestARatingIsPredictedBeforeItIsLearned(t *testing.T) {
 	}
 }
 
+func TestARatedPredictionSaysWhatItHasToBeatIfAsked(t *testing.T) {
+	r, _ := published(t, 3, time.UnixMilli(1500))
+	mgr, follower := resources(t, r)
+	if err := follower.Poll(); err != nil {
+		t.Fatal(err)
+	}
+	rate := func(user, movie int64, value float64, at int) string {
+		return fmt.Sprintf(`{"event_type":"rate","user_id":%d,"movie_id":%d,"value":%v,"timestamp":%d,"baseline":9,"stddev":9}`, user, movie, value, at)
+	}
+	asked := []string{rate(5, 20, 5, 1), rate(5, 20, 5, 2), `{"user_id":5,"movie_id":20}`, rate(5, 21, 1, 3), rate(1, 10, 4, 3)}
+	for _, reply := range predictOne(t, newPredict(t, mgr), asked...) {
+		if strings.Contains(reply, "baseline") || strings.Contains(reply, "stddev") {
+			t.Errorf("nobody asked for %s", reply)
+		}
+	}
+	p := newPredict(t, mgr)
+	p.evaluate = true
+	got := predictOne(t, p, asked...)
+	for i, want := range []string{
+		`"actual":5,"late":true}`,
+		`"actual":5,"baseline":3}`,
+		`"cold":["user","movie"]}`,
+		`"actual":1,"baseline":4}`,   // 3 + (5−3)/(1+1)
+		`"actual":4,"baseline":4.5}`, // as trained; the algorithm als knows no deviation
+	} {
+		if !strings.HasSuffix(got[i], want) {
+			t.Errorf("got %s, want …%s", got[i], want)
+		}
+	}
+
+	sure, err := model.New(&als.Factors{
+		Mean: 3, Lambda: 1, Users: []int64{1}, UserBias: []float32{1}, UserCounts: []int32{1}, Movies: []int64{10}, MovieBias: []float32{0.5}, MovieCounts: []int32{1},
+		Posterior: &als.Posterior{
+			Alpha: 4, Freedom: 1e12, UserWeight: []float32{1}, UserCovariance: []float32{0}, MovieCovariance: []float32{0},
+			UserPrecision: []float32{1}, MoviePrecision: []float32{1},
+		},
+	}, model.MovieLensScale)
+	if err != nil {
+		t.Fatal(err)
+	}
+	follower.Live.Swap(model.NewLineUp(9, &model.Version{Model: sure, Name: "sure"}, nil))
+	got = predictOne(t, p, rate(1, 10, 4, 3), rate(5, 21, 1, 3))
+	for i, want := range []string{
+		`"baseline":4.5,"stddev":0.5000}`, // the noise alone, 1/√4
+		`"baseline":3,"stddev":1.5000}`,   // and what is not known of user and movie, √(1/4 + 1 + 1)
+	} {
+		if !strings.HasSuffix(got[i], want) {
+			t.Errorf("got %s, want …%s", got[i], want)
+		}
+	}
+}
+
 func TestRequestsWaitForTheFirstModel(t *testing.T) {
 	r, _ := published(t, 3, time.Time{})
 	mgr, follower := resources(t, r)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
 	"github.com/recsys-benthos/recsys-benthos/internal/model"
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
 const (
@@ -80,8 +81,7 @@ type skillMeter struct {
 
 	mu       sync.Mutex
 	skill    experiment.Skill
-	baseline *experiment.OnlineBias // of the model that skill follows
-	of       *model.Model
+	baseline model.Baseline
 
 	log              *service.Logger
 	value, reference *service.MetricGauge
@@ -151,11 +151,7 @@ func (m *skillMeter) Process(_ context.Context, msg *service.Message) (service.M
 func (m *skillMeter) observe(champion *model.Version, user, movie int64, predicted, actual float64) experiment.SkillWindow {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.of != champion.Model {
-		m.of, m.baseline = champion.Model, experiment.NewOnlineBias(champion.Model.Factors())
-	}
-	baseline := champion.Model.Scale().Clamp(float32(m.baseline.Predict(user, movie)))
-	m.baseline.Learn(user, movie, actual)
+	baseline := m.baseline.Observe(champion.Model, ratings.Rating{User: user, Movie: movie, Value: float32(actual)})
 	return m.skill.Observe(champion.Name, user, predicted, float64(baseline), actual)
 }
 

@@ -35,7 +35,7 @@ and dead letters. It needs nothing from the internet.
 
 What a message is follows from its topic (metadata `+"`kafka_topic`"+`): `+"`models`"+` holds model announcements, `+"`dead_letters`"+` holds dead
 letters (their reason in the metadata `+"`error`"+`), any other topic, or none, holds predictions. Markers of a partition's end (metadata
-`+"`kafka_end_of_partition`"+`) and tombstones are not counted. A message that cannot be read fails, and changes nothing.
+`+"`kafka_end_of_partition`"+`) and tombstones are not counted. Messages of the input kafka_lag show how far consumer groups are behind. A message that cannot be read fails, and changes nothing.
 
 Memory is bounded. The page starts empty at each start and is filled from the topics: read them from the earliest record and without a consumer group.
 
@@ -46,7 +46,7 @@ The data is public to whoever reaches the address: it has no authentication, and
 				Description("Host and port to listen on. An input `recommend_http` of the same process and address serves the page in place of this output.").
 				Default("127.0.0.1:4195"),
 			service.NewDurationField(fieldWindow).
-				Description("How far the charts over time reach back, at least 3m.").
+				Description("How far the charts over time reach back, at least 3m. On the page 12 and 96 times as much can be chosen: 3 hours and a day.").
 				Default("15m"),
 			service.NewStringField(fieldTitle).
 				Description("The heading of the page.").

@@ -54,8 +54,8 @@ type state struct {
 	live.Snapshot
 }
 
-func (d *dashboard) encode() ([]byte, error) {
-	return json.Marshal(state{d.config.title, d.config.notice, d.config.refresh.Milliseconds(), d.live.Snapshot()})
+func (d *dashboard) encode(window int) ([]byte, error) {
+	return json.Marshal(state{d.config.title, d.config.notice, d.config.refresh.Milliseconds(), d.live.SnapshotOver(window)})
 }
 
 // Connect starts the server. An address that is taken is an error the first
@@ -86,7 +86,7 @@ func (d *dashboard) listen() (wait bool, err error) {
 	if d.page != nil {
 		return false, nil
 	}
-	p := startPage(newHub(d.encode, d.config.refresh))
+	p := startPage(d.live, d.encode, d.config.refresh)
 	guest := &origin.Guest{Handler: p.handler()}
 	guest.Listen = func() (err error) {
 		d.server, err = startServer(d.config.address, guest.Handler)
@@ -142,6 +142,9 @@ func (d *dashboard) add(m *service.Message) error {
 	data, err := m.AsBytes()
 	if err != nil {
 		return err
+	}
+	if kind, _ := m.MetaGet("recsys_kind"); kind == "consumer_lag" {
+		return d.live.Lag(data)
 	}
 	if topic == modelsTopic {
 		return d.live.Announcement(data)

@@ -2,12 +2,18 @@ package dashboard
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/live"
 )
 
 // Bounds of the server. A stream of events has no end, so that each of its
@@ -26,17 +32,24 @@ const securityPolicy = "default-src 'none'; script-src 'self'; style-src 'self';
 
 // page is what a server serves: the page's files and its data.
 type page struct {
-	hub    *hub
-	ending context.CancelFunc // ends the hub and all streams of events
-	done   <-chan struct{}    // is closed by ending
-	tasks  sync.WaitGroup
+	live    *live.Aggregates
+	windows []time.Duration
+	hubs    []*hub             // one for each window
+	ending  context.CancelFunc // ends the hubs and all streams of events
+	done    <-chan struct{}    // is closed by ending
+	tasks   sync.WaitGroup
 }
 
-// startPage keeps the page's viewers informed until end.
-func startPage(h *hub) *page {
+// startPage keeps the page's viewers informed until end. encode gives the state over
+// one of the windows.
+func startPage(aggregates *live.Aggregates, encode func(window int) ([]byte, error), refresh time.Duration) *page {
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &page{hub: h, ending: cancel, done: ctx.Done()}
-	p.tasks.Go(func() { h.run(ctx) })
+	p := &page{live: aggregates, windows: aggregates.Windows(), ending: cancel, done: ctx.Done()}
+	for i := range p.windows {
+		h := newHub(func() ([]byte, error) { return encode(i) }, refresh)
+		p.hubs = append(p.hubs, h)
+		p.tasks.Go(func() { h.run(ctx) })
+	}
 	return p
 }
 
@@ -53,6 +66,7 @@ func (p *page) handler() http.Handler {
 	}
 	mux.HandleFunc("GET /live/snapshot", p.snapshot)
 	mux.HandleFunc("GET /live/events", p.events)
+	mux.HandleFunc("GET /live/predictions", p.predictions)
 	mux.HandleFunc("GET /live/health", p.health)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -64,8 +78,28 @@ func (p *page) handler() http.Handler {
 	})
 }
 
-func (p *page) snapshot(w http.ResponseWriter, _ *http.Request) {
-	data, err := p.hub.state()
+// window is the hub of the window that a request asks for, by its seconds; without
+// any it is the shortest.
+func (p *page) window(r *http.Request) (*hub, error) {
+	asked := r.URL.Query().Get("window")
+	var have []string
+	for i, window := range p.windows {
+		seconds := strconv.FormatInt(int64(window.Seconds()), 10)
+		if asked == "" || asked == seconds {
+			return p.hubs[i], nil
+		}
+		have = append(have, seconds)
+	}
+	return nil, fmt.Errorf("window=%q: give seconds, one of %s", asked, strings.Join(have, ", "))
+}
+
+func (p *page) snapshot(w http.ResponseWriter, r *http.Request) {
+	hub, err := p.window(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	data, err := hub.state()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -77,14 +111,19 @@ func (p *page) snapshot(w http.ResponseWriter, _ *http.Request) {
 
 // events streams states until the viewer goes or the server ends.
 func (p *page) events(w http.ResponseWriter, r *http.Request) {
-	viewer, err := p.hub.join()
+	hub, err := p.window(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	viewer, err := hub.join()
 	if err != nil {
 		w.Header().Set("Retry-After", "10")
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	defer p.hub.leave(viewer)
-	data, err := p.hub.state()
+	defer hub.leave(viewer)
+	data, err := hub.state()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -111,10 +150,54 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p *page) health(w http.ResponseWriter, _ *http.Request) {
+// The bounds of a search.
+const (
+	maxSearch     = 200 // bytes
+	maxSearchRows = 500
+)
+
+// predictions searches the latest predictions, by user and by a part of the title.
+func (p *page) predictions(w http.ResponseWriter, r *http.Request) {
+	query, err := searchFor(r.URL.Query())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	rows, fit := p.live.Search(query)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = fmt.Fprintf(w, `{"status":"ok","viewers":%d}`, p.hub.count())
+	_ = json.NewEncoder(w).Encode(struct {
+		Predictions []live.Prediction `json:"predictions"`
+		Fit         int               `json:"fit"` // among those that are kept
+	}{rows, fit})
+}
+
+func searchFor(values url.Values) (q live.Query, err error) {
+	if user := values.Get("user"); user != "" {
+		q.HasUser = true
+		if q.User, err = strconv.ParseInt(user, 10, 64); err != nil {
+			return q, fmt.Errorf("user=%q is not a whole number", user)
+		}
+	}
+	if q.Title = values.Get("title"); len(q.Title) > maxSearch {
+		return q, fmt.Errorf("title has %d bytes; give at most %d", len(q.Title), maxSearch)
+	}
+	if limit := values.Get("limit"); limit != "" {
+		if q.Limit, err = strconv.Atoi(limit); err != nil || q.Limit < 1 || q.Limit > maxSearchRows {
+			return q, fmt.Errorf("limit=%q is not a whole number from 1 to %d", limit, maxSearchRows)
+		}
+	}
+	return q, nil
+}
+
+func (p *page) health(w http.ResponseWriter, _ *http.Request) {
+	viewers := 0
+	for _, hub := range p.hubs {
+		viewers += hub.count()
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = fmt.Fprintf(w, `{"status":"ok","viewers":%d}`, viewers)
 }
 
 // server is one running HTTP server.

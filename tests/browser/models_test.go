@@ -84,8 +84,8 @@ func TestTheChampionIsRolledBackAndPromotedByWhoHasTheKey(t *testing.T) {
 	}
 	b := newTab(t)
 	p := startWith(t, []string{"RECSYS_API_ADMIN_KEY=" + key}, address, up(address, state, data, "--rate", "20", "--retrain", "1000000")...)
+	ready(t, p) // the page's server has handed the address to the interface's
 	b.open(t, p)
-	ready(t, p)
 	b.view(t, "models")
 	b.untilModels(t, p, "a question for a key", func(v modelsView) bool { return v.Key == "The server asks for a key." && len(v.Versions) == 0 })
 	b.keys(t, "of-somebody-else"+kb.Enter) // the input has the focus

@@ -15,7 +15,7 @@ import (
 
 const (
 	fills    = 20 * time.Second // what is promised of an opened page
-	slow     = 3                // times as long takes what a machine of CI does beside other tests
+	slow     = 6                // times as long takes what a machine of CI does beside other tests
 	patience = 30 * time.Second // with what comes later
 )
 
@@ -56,10 +56,10 @@ func filled(shown page) error {
 			return fmt.Errorf("the panel %s says %q", panel, sentences)
 		}
 	}
-	if len(shown.Empty) != 9 {
-		return fmt.Errorf("%d panels instead of 9", len(shown.Empty))
+	if len(shown.Empty) != 13 {
+		return fmt.Errorf("%d panels instead of 13", len(shown.Empty))
 	}
-	for _, chart := range []string{"rating", "error", "attraction", "genres"} {
+	for _, chart := range []string{"rating", "error", "attraction", "genres", "calibration"} {
 		if shown.Colours[chart] < 5 {
 			return fmt.Errorf("the chart %s is drawn in %d colours only", chart, shown.Colours[chart])
 		}

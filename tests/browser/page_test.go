@@ -30,6 +30,10 @@ type page struct {
 	Colours       map[string]int      `json:"colors"` // that a chart is drawn in
 	TopRated      [][]string          `json:"topRated"`
 	MostRequested [][]string          `json:"mostRequested"`
+	Cloud         []string            `json:"cloud"`
+	Accuracy      [][]string          `json:"accuracy"`
+	Lags          [][]string          `json:"lags"`
+	Labels        map[string]string   `json:"labels"` // of charts, for who cannot see them
 	Models        [][]string          `json:"models"`
 	Reasons       [][]string          `json:"reasons"`
 	Latest        [][]string          `json:"latest"`
@@ -76,23 +80,104 @@ func differences(shown page, s live.Snapshot) (wrong []string) {
 	figure("rate10", rate(s.Throughput.Last10))
 	figure("rate60", rate(s.Throughput.Last60))
 	figure("rmse", decimals(s.Accuracy.Latest.RMSE, 3))
-	figure("rmse-detail", fmt.Sprintf("MAE %s; latest %s rated, all %s",
-		decimals(s.Accuracy.Latest.MAE, 3), whole(s.Accuracy.Latest.Count), decimals(s.Accuracy.Overall.RMSE, 3)))
+	detail := fmt.Sprintf("MAE %s; latest %s rated, all %s",
+		decimals(s.Accuracy.Latest.MAE, 3), whole(s.Accuracy.Latest.Count), decimals(s.Accuracy.Overall.RMSE, 3))
+	if s.Accuracy.Baseline.Count > 0 {
+		detail += fmt.Sprintf("; biases alone %s where this has %s", decimals(s.Accuracy.Baseline.RMSE, 3), decimals(s.Accuracy.BesideBaseline.RMSE, 3))
+	}
+	figure("rmse-detail", detail)
+	figure("coverage", coverage(s.Calibration))
 	if s.Model != nil {
 		figure("model", s.Model.Version)
 		figure("model-detail", fmt.Sprintf("holdout RMSE %s, biases alone %s stars", decimals(s.Model.RMSE, 3), decimals(s.Model.BiasRMSE, 3)))
 	}
 	rows := func(movies []live.Movie, value func(live.Movie) string) (want [][]string) {
-		for _, m := range movies {
+		for _, m := range movies[:min(len(movies), 15)] {
 			want = append(want, []string{m.Title, value(m)})
 		}
 		return want
 	}
 	compare("top movies", shown.TopRated, rows(s.TopRated, func(m live.Movie) string { return decimals(m.Mean, 2) }))
 	compare("most requested movies", shown.MostRequested, rows(s.MostRequested, func(m live.Movie) string { return whole(m.Count) }))
+	compare("movies in demand", slices.Sorted(slices.Values(shown.Cloud)), titlesInOrder(s.MostRequested))
+	compare("live accuracy", without(shown.Accuracy, 1), accuracyRows(s))
+	compare("consumer groups", shown.Lags, lagRows(s))
+	compare("calibration", shown.Labels["calibration"], calibrationLabel(s.Calibration))
+	compare("errors", shown.Labels["error"], errorLabel(s))
 	compare("model versions", without(shown.Models, 1), modelRows(s)) // not the time of day
 	compare("latest predictions", without(shown.Latest, 0), latestRows(s))
 	return wrong
+}
+
+func titlesInOrder(movies []live.Movie) (titles []string) {
+	for _, m := range movies {
+		titles = append(titles, m.Title)
+	}
+	slices.Sort(titles)
+	return titles
+}
+
+// accuracyRows are the rows of the live accuracy, without the roles.
+func accuracyRows(s live.Snapshot) (rows [][]string) {
+	row := func(name string, a live.Accuracy) {
+		if a.Count > 0 {
+			rows = append(rows, []string{name, whole(a.Count), decimals(a.RMSE, 3), decimals(a.MAE, 3)})
+		}
+	}
+	for _, v := range s.Series.Versions {
+		row(v.Version, v.Accuracy)
+	}
+	row("biases alone", s.Series.BaselineAccuracy)
+	return rows
+}
+
+func lagRows(s live.Snapshot) (rows [][]string) {
+	for _, l := range s.Lags {
+		members := whole(int64(l.Members))
+		if l.Members == 0 {
+			members = "nobody"
+		}
+		rows = append(rows, []string{l.Group, l.Topic, members, whole(l.Lag)})
+	}
+	return rows
+}
+
+// coverage is what stands under the calibration.
+func coverage(c live.Calibration) string {
+	if c.Stated == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f %% of %s ratings lie within the stated 80 %% interval.", math.Floor(100*float64(c.Within)+.5), whole(c.Stated))
+}
+
+func calibrationLabel(c live.Calibration) string {
+	var bins []string
+	for _, bin := range c.Bins {
+		bins = append(bins, fmt.Sprintf("at %s stars %s", decimals(bin.Predicted, 1), signed(bin.MeanError)))
+	}
+	return "Mean error by predicted rating: " + strings.Join(bins, ", ")
+}
+
+func errorLabel(s live.Snapshot) string {
+	var versions []string
+	for _, v := range s.Series.Versions {
+		if v.Accuracy.Count > 0 {
+			versions = append(versions, fmt.Sprintf("Version %s %s stars", v.Version, decimals(v.Accuracy.RMSE, 3)))
+		}
+	}
+	return "Root mean square error over time. " + strings.Join(versions, ", ")
+}
+
+// signed is a deviation with its sign, three decimals.
+func signed(x live.Number) string {
+	size := strconv.FormatFloat(math.Floor(math.Abs(float64(x))*1e3+.5)/1e3, 'f', 3, 64)
+	switch {
+	case x > 0:
+		return "+" + size
+	case x < 0:
+		return "-" + size
+	}
+	return size
 }
 
 // modelRows are the rows of the model versions, without their times.

@@ -231,6 +231,7 @@ func (u *up) setEnvironment(data dataSource, brokers string) error {
 		"RECSYS_HISTORY":   strconv.FormatFloat(u.history, 'f', -1, 64),
 		"RECSYS_RETRAIN":   strconv.Itoa(u.retrain),
 		"RECSYS_LISTEN":    u.listen,
+		"RECSYS_EVALUATE":  "true",
 		"RECSYS_ADMIN":     u.admin,
 	}
 	if os.Getenv("RECSYS_REGISTRY") == "" {

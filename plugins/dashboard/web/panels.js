@@ -1,36 +1,8 @@
 'use strict';
 
-// The charts and tables of the page. Whatever comes from messages is put in as
-// text (textContent, or drawn on a canvas), never as markup.
+// The charts of the live view.
 
-const number = (digits) => {
-  const format = new Intl.NumberFormat('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  return (x) => (x === null || x === undefined ? '–' : format.format(x));
-};
-const whole = number(0);
-const stars = number(2);
-const fine = number(3);
-const signed = (x) => (x > 0 ? '+' : '') + fine(x);
-const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
-const clockShort = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-const day = new Intl.DateTimeFormat('en', { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-
-const byId = (id) => document.getElementById(id);
-const setText = (id, text) => {
-  const element = byId(id);
-  if (element.textContent !== text) element.textContent = text;
-};
-const make = (tag, className, text) => {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-};
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
-// The tooltip's text is drawn with {style|text} marks; data must not hold any.
-const plain = (text) => String(text).replace(/[{}|]/g, ' ');
-
-// Colours of the donut, told apart with colour vision deficiencies too (after
+// Colours of lines and of the donut, told apart with colour vision deficiencies too (after
 // Okabe and Ito 2008), the last one for the rest.
 const palette = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#56b4e9', '#d55e00', '#b8a900', '#8172b2', '#8a929c'];
 
@@ -66,7 +38,7 @@ function setEmpty(id, sentence) {
 
 function whyEmpty(state, what) {
   if (state.totals.predictions === 0) return 'Waiting for the first prediction…';
-  return `No ${what} in the last ${Math.round(state.window_seconds / 60)} minutes`;
+  return `No ${what} in the last ${spanText(state.window_seconds)}`;
 }
 
 // begun is the step at which drawing begins: in the first minutes of a run the
@@ -83,53 +55,97 @@ const tooltip = () => ({
   renderMode: 'richText', confine: true, backgroundColor: color('panel'), borderColor: color('line'), textStyle: { color: color('text'), fontSize: 13 },
 });
 
-function drawLine(id, name, series, values, format, limit, line) {
-  const data = values.map((value, i) => [series.start + i * series.step_ms, value, series.count[i]]);
+// drawLines draws one line for each of lines: {name, values, color, dashed, counts}.
+function drawLines(id, series, lines, format, limit) {
+  const times = series.count.map((_, i) => series.start + i * series.step_ms);
+  const span = times[times.length - 1] - times[0];
   // The last step has only begun: a mean of few would look like a jump.
   const [before, now] = series.count.slice(-2);
-  if (now < before / 2) data[data.length - 1][1] = null;
+  const whole_ = now < before / 2 ? times.length - 1 : times.length;
   const axis = { axisLine: { lineStyle: { color: color('line') } }, axisLabel: { color: color('soft') }, splitLine: { lineStyle: { color: color('grid') } } };
+  const many = lines.length > 1;
   chart(id).setOption({
     animation: false,
-    grid: { left: 44, right: limit ? 74 : 16, top: 12, bottom: 26 },
+    grid: { left: 44, right: limit ? 74 : 16, top: 12, bottom: many ? 26 + 22 * Math.ceil(lines.length / (byId(id).clientWidth < 480 ? 1 : 2)) : 26 },
+    legend: {
+      show: many, bottom: 0, selectedMode: false, itemGap: 10, itemWidth: 18, itemHeight: 8, textStyle: { color: color('text'), fontSize: 12 },
+      data: lines.map((line) => ({ name: line.name })),
+    },
     tooltip: {
       ...tooltip(), trigger: 'axis',
-      formatter: ([p]) => p && `${clock.format(p.value[0])}\n${name} ${format(p.value[1])} stars\n${whole(p.value[2])} predictions`,
+      formatter: (points) => [clock.format(points[0].value[0]),
+        ...points.filter((p) => p.value[1] !== null).map((p) => `${plain(p.seriesName)} ${format(p.value[1])} stars`),
+        `${whole(points[0].value[2])} predictions`].join('\n'),
     },
     xAxis: {
-      ...axis, type: 'time', min: data[0][0], max: data[data.length - 1][0], splitLine: { show: false },
-      axisLabel: { color: color('soft'), hideOverlap: true, formatter: (t) => clockFor(data[data.length - 1][0] - data[0][0]).format(t) },
+      ...axis, type: 'time', min: times[0], max: times[times.length - 1], splitLine: { show: false },
+      axisLabel: { color: color('soft'), hideOverlap: true, formatter: (t) => clockFor(span).format(t) },
     },
     yAxis: { ...axis, type: 'value', scale: true, min: limit ? (r) => round(Math.min(r.min, limit.value) - 0.05) : undefined,
       max: limit ? (r) => round(Math.max(r.max, limit.value) + 0.05) : undefined },
-    series: [{
-      type: 'line', data, symbol: 'circle', symbolSize: 3, lineStyle: { color: line, width: 2 }, itemStyle: { color: line },
-      markLine: limit ? {
-        silent: true, symbol: 'none', lineStyle: { color: color('soft'), type: 'dashed' },
+    series: lines.map((line, n) => ({
+      type: 'line', name: line.name, symbol: 'circle', symbolSize: 3, connectNulls: false,
+      data: line.values.slice(0, whole_).map((value, i) => [times[i], value, series.count[i]]),
+      lineStyle: { color: line.color, width: 2, type: line.dashed ? 'dashed' : 'solid' }, itemStyle: { color: line.color },
+      markLine: limit && n === 0 ? {
+        silent: true, symbol: 'none', lineStyle: { color: color('soft'), type: 'dotted' },
         label: { color: color('soft'), lineHeight: 15, formatter: () => `${limit.name}\n${format(limit.value)}`, position: 'end' }, data: [{ yAxis: limit.value }],
       } : { data: [] },
-    }],
+    })),
   }, { replaceMerge: ['series'] });
 }
 
 const round = (x) => Math.round(x * 10) / 10;
 const last = (values) => values.findLast((v) => v !== null);
 
-function drawLines(state) {
+// roles says in which role a version is now: by the newest announcement of each role,
+// and by what predicts beside the champion.
+function roles(state) {
+  const current = new Map();
+  for (const m of state.models.toReversed()) current.set(m.role, m.version);
+  const beside = state.comparisons.filter((c) => state.model && c.champion === state.model.version);
+  for (const c of beside) if (!current.has(c.role)) current.set(c.role, c.challenger);
+  const of = new Map();
+  for (const [role, version] of current) of.set(version, [...(of.get(version) || []), role]);
+  return (version) => (of.get(version) || []).map((role) => role.replace(/^challenger:/, '')).join(', ');
+}
+
+// colorOf gives a version the same colour in every chart, as long as it is shown.
+const colored = [];
+function colorOf(version, shown) {
+  let at = colored.indexOf(version);
+  if (at < 0) {
+    at = colored.findIndex((v) => v === undefined || !shown.includes(v));
+    if (at < 0) at = colored.length;
+    colored[at] = version;
+  }
+  return palette[at % (palette.length - 1)];
+}
+
+function drawSeries(state) {
   const { model } = state;
   const from = begun(state.series.count, 24);
-  const series = {
-    ...state.series, start: state.series.start + from * state.series.step_ms,
-    count: state.series.count.slice(from), mean: state.series.mean.slice(from), rmse: state.series.rmse.slice(from),
-  };
-  if (!setEmpty('rating', series.count.some((n) => n > 0) ? '' : whyEmpty(state, 'prediction'))) {
-    drawLine('rating', 'Predicted', series, series.mean, stars, null, color('accent'));
-    byId('rating').setAttribute('aria-label', `Mean predicted rating over time, latest ${stars(last(series.mean))} stars`);
+  const later = (values) => values.slice(from);
+  const series = { ...state.series, start: state.series.start + from * state.series.step_ms, count: later(state.series.count) };
+  const role = roles(state);
+  const shown = state.series.versions.map((v) => v.version);
+  const line = (v, values) => ({ name: [v.version, role(v.version)].filter(Boolean).join(' · '), values: later(values), color: colorOf(v.version, shown) });
+  const predicting = state.series.versions.filter((v) => v.predictions > 0);
+  if (!setEmpty('rating', predicting.length ? '' : whyEmpty(state, 'prediction'))) {
+    drawLines('rating', series, predicting.map((v) => line(v, v.mean)), stars, null);
+    byId('rating').setAttribute('aria-label', 'Mean predicted rating over time. Latest: ' +
+      predicting.map((v) => `version ${v.version} ${stars(last(v.mean))} stars`).join(', '));
   }
   const limit = model && model.rmse !== null ? { name: 'holdout', value: model.rmse } : null;
-  if (!setEmpty('error', series.rmse.some((v) => v !== null) ? '' : whyEmpty(state, 'actual rating to compare with'))) {
-    drawLine('error', 'RMSE', series, series.rmse, fine, limit, color('second'));
-    byId('error').setAttribute('aria-label', `Root mean square error over time, latest ${fine(last(series.rmse))} stars`);
+  const judged = state.series.versions.filter((v) => v.accuracy.count > 0);
+  if (!setEmpty('error', judged.length ? '' : whyEmpty(state, 'actual rating to compare with'))) {
+    const lines = judged.map((v) => line(v, v.rmse));
+    if (state.series.baseline_accuracy.count > 0) {
+      lines.push({ name: 'biases alone', values: later(state.series.baseline), color: color('soft'), dashed: true });
+    }
+    drawLines('error', series, lines, fine, limit);
+    byId('error').setAttribute('aria-label', 'Root mean square error over time. ' +
+      judged.map((v) => `Version ${v.version} ${fine(v.accuracy.rmse)} stars`).join(', '));
   }
 }
 
@@ -197,128 +213,19 @@ function drawGenres(state) {
   byId('genres').setAttribute('aria-label', 'Share of predictions by genre: ' + shown.map((g) => `${g.name} ${share(g.name)}`).join(', '));
 }
 
-function fillBars(id, movies, value, most, format, sentence) {
-  const rows = movies.map((movie) => {
-    const row = make('li');
-    const bar = make('i');
-    bar.style.width = `${(100 * value(movie)) / most}%`;
-    const name = make('span', 'name', movie.title || `Movie ${movie.movie_id}`);
-    name.title = name.textContent;
-    row.append(bar, name, make('span', 'value', format(movie)));
-    return row;
+function drawCalibration(state) {
+  const { bins, stated, within } = state.calibration;
+  setText('coverage', stated === 0 ? '' : `${Math.round(100 * within)} % of ${whole(stated)} ratings lie within the stated 80 % interval.`);
+  if (setEmpty('calibration', bins.length ? '' : whyEmpty(state, 'actual rating to compare with'))) return;
+  const axis = { axisLine: { lineStyle: { color: color('line') } }, axisLabel: { color: color('soft') }, nameTextStyle: { color: color('soft') } };
+  chart('calibration').setOption({
+    animation: false,
+    grid: { left: 48, right: 16, top: 12, bottom: 42 },
+    tooltip: { ...tooltip(), formatter: (p) => `predicted about ${number(1)(bins[p.dataIndex].predicted)} stars\n${signed(bins[p.dataIndex].mean_error)} stars on average\n${whole(bins[p.dataIndex].count)} ratings` },
+    xAxis: { ...axis, type: 'category', data: bins.map((b) => number(1)(b.predicted)), name: 'predicted, stars', nameLocation: 'middle', nameGap: 26, axisLine: { onZero: false, lineStyle: { color: color('line') } } },
+    yAxis: { ...axis, type: 'value', splitLine: { lineStyle: { color: color('grid') } } },
+    series: [{ type: 'bar', barMaxWidth: 44, data: bins.map((b) => ({ value: b.mean_error, itemStyle: { color: color(b.mean_error > 0 ? 'second' : 'accent'), opacity: b.count < 10 ? 0.4 : 1 } })) }],
   });
-  if (rows.length === 0) rows.push(make('li', 'empty', sentence));
-  byId(id).replaceChildren(...rows);
-}
-
-function fillMovies(state) {
-  const few = state.totals.predictions === 0 ? 'Waiting for the first prediction…' : `No movie has ${state.top_minimum} predictions yet`;
-  setText('top-unit', `mean, stars; at least ${state.top_minimum} predictions`);
-  fillBars('top-rated', state.top_rated, (m) => m.mean, 5, (m) => stars(m.mean), few);
-  const most = state.most_requested.length ? state.most_requested[0].count : 1;
-  fillBars('most-requested', state.most_requested, (m) => m.count, most, (m) => whole(m.count), few);
-}
-
-// fillRows puts a table's rows in, or one sentence where there are none. A cell
-// is a text, or [text, class], or an element.
-function fillRows(id, rows, columns, sentence) {
-  const body = rows.map(({ cells, className }) => {
-    const row = make('tr', className);
-    for (const cell of cells) {
-      if (cell instanceof Node) {
-        row.append(make('td'));
-        row.lastChild.append(cell);
-      } else {
-        row.append(Array.isArray(cell) ? make('td', cell[1], cell[0]) : make('td', '', cell));
-      }
-    }
-    return row;
-  });
-  if (body.length === 0) {
-    const cell = make('td', 'empty', sentence);
-    cell.colSpan = columns;
-    body.push(make('tr'));
-    body[0].append(cell);
-  }
-  byId(id).replaceChildren(...body);
-}
-
-function version(model, current) {
-  const cell = make('span', '', model.version || 'none any more');
-  if (current) cell.append(' ', make('span', 'tag', 'in use'));
-  if (model.role !== 'champion') cell.append(' ', make('span', 'tag', model.role));
-  if (model.simulated) cell.append(' ', make('span', 'tag', 'simulated ratings'));
-  return cell;
-}
-
-function fillModels(state) {
-  const results = new Map(state.by_model.map((m) => [m.version, m]));
-  fillRows('models', state.models.map((m) => {
-    const live = results.get(m.version);
-    const current = state.model && state.model.sequence === m.sequence && m.role === state.model.role;
-    return {
-      className: current ? 'current' : '',
-      cells: [
-        version(m, current), m.promoted_at ? day.format(m.promoted_at) : '–',
-        [whole(m.ratings), 'n'], [fine(m.rmse), 'n'], [fine(live ? live.rmse : null), 'n'], [whole(live ? live.predictions : 0), 'n'],
-      ],
-    };
-  }), 6, 'Waiting for the first model…');
-}
-
-const outcomes = { better: 'better', worse: 'worse', '': 'undecided' };
-const interval = (low, high) => `${signed(low)} to ${signed(high)}`;
-
-function fillComparisons(state) {
-  fillRows('comparisons', state.comparisons.slice(0, 5).map((c) => {
-    const few = c.low === -1 && c.high === 1;
-    const challenger = make('span', '', c.challenger);
-    challenger.append(' ', make('span', 'tag', c.role));
-    return {
-      className: state.model && state.model.version === c.champion ? 'current' : '',
-      cells: [
-        challenger, c.champion, [c.users ? signed(c.gain) : '–', 'n'], [few ? '–' : interval(c.low, c.high), 'n'],
-        [whole(c.users), 'n'], [c.e_value < 1000 ? stars(c.e_value) : c.e_value.toExponential(0), 'n'],
-        c.users === 0 ? 'nobody’s period is over' : outcomes[c.settled] ?? c.settled,
-      ],
-    };
-  }), 7, 'No challenger has predicted a rating yet.');
-}
-
-// fillVerdicts shows the gate's tests of the newest versions that have any.
-function fillVerdicts(state) {
-  const judged = state.models.filter((m) => m.verdict).slice(0, 3);
-  fillRows('verdicts', judged.flatMap((m) => {
-    const name = make('span', '', m.version);
-    name.append(' ', make('span', 'tag', m.verdict.outcome));
-    name.title = m.verdict.reason;
-    const tests = m.verdict.tests || [];
-    if (tests.length === 0) return [{ className: '', cells: [name, m.verdict.rule, '', '', '', '', ''] }];
-    return tests.map((test, i) => ({
-      className: '',
-      cells: [
-        i === 0 ? name : '', `${test.name} (${test.head})`, [fine(test.champion), 'n'], [fine(test.challenger), 'n'],
-        [interval(test.gain.low, test.gain.high), 'n'], [whole(test.effective_users), 'n'], test.decision,
-      ],
-    }));
-  }), 7, 'No version was judged yet.');
-}
-
-function fillReasons(state) {
-  fillRows('reasons', state.dead_letters.map((d) => {
-    const place = d.topic ? `${d.topic}${d.partition && ` ${d.partition}`}${d.offset && `/${d.offset}`}` : '';
-    return { cells: [clock.format(d.at), d.reason, [d.component, place].filter(Boolean).join(', ')] };
-  }), 3, 'None: every message was handled.');
-}
-
-function fillLatest(state) {
-  fillRows('latest', state.latest.map((p) => {
-    const cold = [p.cold_user && 'user', p.cold_movie && 'movie'].filter(Boolean).join(', ');
-    return {
-      cells: [
-        clock.format(p.at), [String(p.user_id), 'n'], p.title || `Movie ${p.movie_id}`, (p.genres || []).join(', '),
-        [stars(p.prediction), 'n'], [p.actual === null ? '' : number(1)(p.actual), 'n'], cold ? make('span', 'tag', cold) : '', p.model_version,
-      ],
-    };
-  }), 8, 'Waiting for the first prediction…');
+  byId('calibration').setAttribute('aria-label', 'Mean error by predicted rating: ' +
+    bins.map((b) => `at ${number(1)(b.predicted)} stars ${signed(b.mean_error)}`).join(', '));
 }

@@ -13,7 +13,7 @@
     const box = element.getBoundingClientRect();
     return box.width > 0 && !element.closest('.scroll') && (box.right > innerWidth + 0.5 || box.left < -0.5);
   };
-  const figures = ['rate10', 'rate60', 'predictions', 'cold', 'rmse', 'rmse-detail', 'model', 'model-detail', 'dead-letters'];
+  const figures = ['rate10', 'rate60', 'predictions', 'cold', 'rmse', 'rmse-detail', 'delay', 'coverage', 'model', 'model-detail', 'dead-letters'];
   const reloaded = window.alreadyRead !== true;
   window.alreadyRead = true;
   return {
@@ -28,6 +28,10 @@
     colors: Object.fromEntries(all('.chart').map((c) => [c.id, all('canvas', c).reduce((n, canvas) => n + colors(canvas), 0)])),
     topRated: bars('top-rated'),
     mostRequested: bars('most-requested'),
+    cloud: all('#cloud .word').map((word) => word.textContent),
+    accuracy: rows('accuracy'),
+    lags: rows('lags'),
+    labels: Object.fromEntries(all('.chart').map((c) => [c.id, c.getAttribute('aria-label')])),
     models: rows('models'),
     reasons: rows('reasons'),
     latest: rows('latest'),

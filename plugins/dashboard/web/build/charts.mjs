@@ -1,12 +1,12 @@
 // The parts of Apache ECharts that the live page draws with. Everything else of
 // the library is left out of the bundle.
 import * as core from 'echarts/core';
-import { HeatmapChart, LineChart, PieChart } from 'echarts/charts';
+import { BarChart, HeatmapChart, LineChart, PieChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, TooltipComponent, VisualMapContinuousComponent, MarkLineComponent } from 'echarts/components';
 import { CanvasRenderer } from 'echarts/renderers';
 
 core.use([
-  CanvasRenderer, GridComponent, HeatmapChart, LegendComponent, LineChart, MarkLineComponent, PieChart,
+  BarChart, CanvasRenderer, GridComponent, HeatmapChart, LegendComponent, LineChart, MarkLineComponent, PieChart,
   TooltipComponent, VisualMapContinuousComponent,
 ]);
 
