@@ -90,6 +90,10 @@ func TestANewUserRatesAndTheListFollows(t *testing.T) {
 	shown = b.rates(t, p, second, "4.5 ★", func() {
 		b.focus(t, `#fy-list .card:nth-child(2) .stars [value="4"]`)
 		b.keys(t, kb.ArrowRight)
+		if offered := evaluate[string](t, b, `document.querySelector('.confirm:not([hidden])')?.textContent ?? ''`); offered != "Rate 4.5 stars" {
+			t.Errorf("the keyboard is offered %q", offered)
+		}
+		b.screenshot(t, "keyboard-1400")
 		b.keys(t, kb.Enter)
 	})
 	if !strings.HasPrefix(shown.Focus, "INPUT ") {
@@ -108,7 +112,7 @@ func TestANewUserRatesAndTheListFollows(t *testing.T) {
 	if !slices.ContainsFunc(shown.Because, func(reason string) bool { return strings.Contains(reason, first) }) {
 		t.Errorf("the reasons %q are without the movie with five stars, %s", shown.Because, first)
 	}
-	b.looked(t, "for-you")
+	b.lookedOnAPhone(t, "for-you")
 	b.choosesAndTakesBack(t, p, user, first)
 	b.view(t, "live")
 	eventually(t, slow*fills, p, func() error {

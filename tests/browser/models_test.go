@@ -92,6 +92,9 @@ func TestTheChampionIsRolledBackAndPromotedByWhoHasTheKey(t *testing.T) {
 	b.untilModels(t, p, "the wrong key told", func(v modelsView) bool {
 		return v.Key == "This key does not do: the key is not known here. Give another one." && v.Problem == "Not done: the key is not known here."
 	})
+	b.accessible(t, "the question for a key")
+	b.screenshot(t, "key-1400")
+	b.focus(t, "#key-input")
 	b.keys(t, key+kb.Enter)
 	shown := b.untilModels(t, p, "two versions", func(v modelsView) bool { return v.Key == "" && len(v.Versions) == 2 })
 	if shown.Champion != before || shown.Problem != "" || !strings.Contains(shown.Versions[0][0], versions[1]) || !strings.Contains(shown.Versions[1][0], versions[0]) {
@@ -99,7 +102,7 @@ func TestTheChampionIsRolledBackAndPromotedByWhoHasTheKey(t *testing.T) {
 	}
 	b.press(t, "#ad-compare button")
 	b.untilModels(t, p, "the iterations compared", func(v modelsView) bool { return contains(v.Differences, "Parameter iterations", "4", "3") })
-	b.looked(t, "models-two")
+	b.lookedOnAPhone(t, "models-two")
 
 	b.press(t, "#ad-rollback")
 	b.untilModels(t, p, "a question", func(v modelsView) bool { return strings.Contains(v.Dialog, before) })
@@ -124,6 +127,9 @@ func TestTheChampionIsRolledBackAndPromotedByWhoHasTheKey(t *testing.T) {
 	shown = b.untilModels(t, p, "the first champion again", func(v modelsView) bool { return v.Champion == versions[1] && strings.HasPrefix(v.Status, "Done: ") })
 	if _, champion := listed(t, registry); champion != versions[1] {
 		t.Errorf("it was promoted, and the champion of the registry is %s, not %s", champion, versions[1])
+	}
+	if heading := evaluate[bool](t, b, `document.activeElement === document.getElementById('ad-h-versions')`); !heading {
+		t.Error("the focus is lost with the button that was pressed")
 	}
 	if strings.Contains(shown.Kept, key) {
 		t.Error("the key is kept in the page's document, address, or storage")

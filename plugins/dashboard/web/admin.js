@@ -137,6 +137,7 @@ byId('ad-dialog-form').addEventListener('submit', (event) => {
   attempt('ad-problem', async () => {
     const answer = await ask('POST', `api/models/${action}`, body);
     await readModels();
+    if (document.activeElement === document.body) byId('ad-h-versions').focus(); // the row's button is gone
     setText('ad-status', answer.changed ? `Done: ${answer.what}. The champion is ${champion().version}.` : `Nothing was changed: ${answer.what}.`);
   }).then((well) => well || setText('ad-status', ''));
 });
