@@ -31,6 +31,7 @@ async function readModels() {
   fillRows('ad-versions', shownNow.map((m, i) => versionRow(m, gates[i])), 8, 'There is no version yet: train one, or wait for the first training.');
   byId('ad-rollback').disabled = !champion();
   fillChoices();
+  byId('ad-body').hidden = false;
 }
 
 // gateCell is the outcome of the gate in its own word, and why.
