@@ -34,7 +34,7 @@ func dashboardSpec() *service.ConfigSpec {
 and dead letters. It needs nothing from the internet. Where `+"`recommend_http`"+` serves it, two views beside it ask that interface: `+"`#for-you`"+`, a user's list, with
 reasons, stars to rate by and ratings to take back, and `+"`#models`"+`, where versions are compared, promoted and rolled back.
 
-What a message is follows from its topic (metadata `+"`kafka_topic`"+`): `+"`models`"+` holds model announcements, `+"`dead_letters`"+` holds dead
+What a message is follows from its topic (metadata `+"`kafka_topic`"+`, else that of the record it began as): `+"`models`"+` holds model announcements, `+"`dead_letters`"+` holds dead
 letters (their reason in the metadata `+"`error`"+`), any other topic, or none, holds predictions. Markers of a partition's end (metadata
 `+"`kafka_end_of_partition`"+`) and tombstones are not counted. Messages of the input kafka_lag show how far consumer groups are behind. A message that cannot be read fails, and changes nothing.
 

@@ -134,7 +134,11 @@ func (d *dashboard) add(m *service.Message) error {
 	if metaIsTrue(m, "kafka_tombstone") {
 		return nil
 	}
-	topic, _ := m.MetaGet("kafka_topic")
+	from := message.OriginFrom(m.Context())
+	topic, named := m.MetaGet("kafka_topic")
+	if !named && from != nil {
+		topic = from.Topic
+	}
 	if topic == deadLettersTopic {
 		d.live.DeadLetter(deadLetter(m))
 		return nil
@@ -150,8 +154,8 @@ func (d *dashboard) add(m *service.Message) error {
 		return d.live.Announcement(data)
 	}
 	var partition int32
-	if origin := message.OriginFrom(m.Context()); origin != nil {
-		partition = origin.Partition
+	if from != nil {
+		partition = from.Partition
 	}
 	return d.live.Prediction(partition, data)
 }

@@ -47,6 +47,7 @@ var tables = []subject{
 	{"oryx", "top 10 of a million movies against Oryx", false, oryxTable},
 	{"http", "GET /api/recommend/{user} and what else is asked by HTTP", false, httpTable},
 	{"mix", "good requests with bad ones between them, by HTTP", false, mixTable},
+	{"page", "the live page with 50 viewers", false, pageTable},
 	{"predict", "Kafka → als_predict → movie_enrich → Kafka", true, predictTable},
 	{"spark", "the same against the original's predictor", true, sparkTable},
 	{"latency", "from a request to its prediction", true, latencyTable},
