@@ -3,6 +3,7 @@ package browser
 import (
 	_ "embed"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,9 +65,11 @@ func until(t testing.TB, b *tab, p *process, what string, wanted func(forYou) bo
 
 func TestANewUserRatesAndTheListFollows(t *testing.T) {
 	needsChromium(t)
-	data, address := recsystest.DataDir(t), freeAddress(t)
+	data, state, address := recsystest.DataDir(t), t.TempDir(), freeAddress(t)
+	// A version that was made while the history was still read would not know the movies.
+	command(t, "train", "--ratings", data, "--registry", "file://"+filepath.Join(state, "registry"), "--json")
 	b := newTab(t)
-	p := start(t, address, up(address, t.TempDir(), data, "--rate", "100")...)
+	p := start(t, address, up(address, state, data, "--rate", "100", "--retrain", "1000000")...)
 	ready(t, p)
 	b.open(t, p)
 	b.view(t, "for-you")
@@ -135,14 +138,14 @@ func (b *tab) rates(t testing.TB, p *process, title, stars string, act func()) f
 	act()
 	began := time.Now()
 	shown := until(t, b, p, "the rating and another list", func(f forYou) bool {
-		return contains(f.Rated, title, stars) && !slices.Equal(f.Cards, before.Cards)
+		return contains(f.Rated, title, stars) && !slices.Equal(f.Cards, before.Cards) && strings.HasPrefix(f.Status, "Updated: ")
 	})
 	t.Logf("%s with %s: the list is another one after %d ms", title, stars, time.Since(began).Milliseconds())
 	if slices.Contains(shown.titles(), title) {
 		t.Errorf("%s was rated, and is recommended all the same", title)
 	}
-	if !strings.HasPrefix(shown.Status, "Updated: ") || shown.Problem != "" {
-		t.Errorf("the view says %q %q", shown.Status, shown.Problem)
+	if shown.Problem != "" {
+		t.Errorf("the view says %q", shown.Problem)
 	}
 	return shown
 }

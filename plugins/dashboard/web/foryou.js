@@ -123,7 +123,7 @@ async function follow(before, done, what) {
     const late = performance.now() - began > waits.most;
     if (changed || late) {
       if (changed || waits === soon) await fillAll(reply, rated); // what somebody chooses meanwhile stays
-      setText('fy-status', changed ? `Updated: ${what}.` : `Stored: ${what}. The list is the same so far.`);
+      setText('fy-status', changed ? `Updated: ${what}.` : `Stored: ${what}. ${waits === soon ? 'The list will follow.' : 'The list does not change by it yet.'}`);
       if (changed || waits === later) return;
       waits = later;
     }
