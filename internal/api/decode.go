@@ -237,6 +237,13 @@ func (d *decoder) recommend() *Problem {
 	if dst, err = appendRotate(dst, rotate, offset); err != nil {
 		return err
 	}
+	explained, err := d.truth("reasons")
+	if err != nil {
+		return err
+	}
+	if explained {
+		dst = append(dst, `,"reasons":true`...)
+	}
 	return d.list(dst)
 }
 

@@ -127,6 +127,9 @@ var (
 	rotate = []Param{
 		{Name: "rotate", In: "query", Type: "boolean", Description: "Whether the movies of the user's last three rotated lists come behind all others; without offset."},
 	}
+	reasons = []Param{
+		{Name: "reasons", In: "query", Type: "boolean", Description: "Whether each movie has the user's own rating that speaks most for it, in replies of format=full."},
+	}
 	// Gorse's clients send these; they have no effect here.
 	writeBack = []Param{
 		text("write-back-type", "Has no effect.", false),
@@ -149,16 +152,16 @@ var routes = slices.Concat(readRoutes, itemRoutes, userRoutes, modelRoutes, ownR
 var readRoutes = []*Route{
 	{
 		Method: http.MethodGet, Path: "/api/recommend/{user}", Kind: Recommend, Scope: Read, Summary: "The best movies for a user",
-		Params: params([]Param{user}, page, filters, rotate, []Param{format}, writeBack), Reply: "Ids", shape: ids, decode: (*decoder).recommend,
+		Params: params([]Param{user}, page, filters, rotate, reasons, []Param{format}, writeBack), Reply: "Ids", shape: ids, decode: (*decoder).recommend,
 	},
 	{
 		Method: http.MethodGet, Path: "/api/recommend/{user}/{category}", Kind: Recommend, Scope: Read, Summary: "The best movies of a genre for a user",
-		Params: params([]Param{user, category}, page, filters[1:], rotate, []Param{format}, writeBack),
+		Params: params([]Param{user, category}, page, filters[1:], rotate, reasons, []Param{format}, writeBack),
 		Reply:  "Ids", shape: ids, decode: (*decoder).recommend,
 	},
 	{
 		Method: http.MethodGet, Path: "/api/recommend/{user}/{$}", Kind: Recommend, Scope: Read, Summary: "The best movies for a user, as Gorse's clients ask where they have no category",
-		Params: params([]Param{user}, page, filters, rotate, []Param{format}, writeBack), Reply: "Ids", shape: ids, decode: (*decoder).recommend,
+		Params: params([]Param{user}, page, filters, rotate, reasons, []Param{format}, writeBack), Reply: "Ids", shape: ids, decode: (*decoder).recommend,
 	},
 	{
 		Method: http.MethodPost, Path: "/api/recommend/{user}", Kind: Recommend, Scope: Read, Summary: "The best movies for a user, with lists of movies to exclude or to choose from",

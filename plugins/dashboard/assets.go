@@ -12,7 +12,8 @@ import (
 	"sync"
 )
 
-//go:embed web/index.html web/app.js web/basics.js web/panels.js web/tables.js web/theme.js web/style.css web/icon.svg web/charts.js web/charts.LICENSE web/charts.NOTICE
+//go:embed web/index.html web/app.js web/basics.js web/panels.js web/tables.js web/theme.js web/api.js web/stars.js web/foryou.js web/admin.js web/views.js
+//go:embed web/style.css web/icon.svg web/charts.js web/charts.LICENSE web/charts.NOTICE
 var web embed.FS
 
 // asset is a file of the page, compressed once.

@@ -31,7 +31,8 @@ func dashboardSpec() *service.ConfigSpec {
 		Categories("Recommender").
 		Summary("Serves a live page of predictions, model versions and dead letters.").
 		Description(`The page shows the predicted rating and its error over time, genres, top movies, the latest predictions, the model versions, throughput
-and dead letters. It needs nothing from the internet.
+and dead letters. It needs nothing from the internet. Where `+"`recommend_http`"+` serves it, two views beside it ask that interface: `+"`#for-you`"+`, a user's list, with
+reasons, stars to rate by and ratings to take back, and `+"`#models`"+`, where versions are compared, promoted and rolled back.
 
 What a message is follows from its topic (metadata `+"`kafka_topic`"+`, else that of the record it began as): `+"`models`"+` holds model announcements, `+"`dead_letters`"+` holds dead
 letters (their reason in the metadata `+"`error`"+`), any other topic, or none, holds predictions. Markers of a partition's end (metadata

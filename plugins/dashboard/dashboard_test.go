@@ -220,7 +220,7 @@ func TestAnAddressThatIsTakenIsToldOnceAndThenWaitedFor(t *testing.T) {
 func TestThePageIsSafeAndSmall(t *testing.T) {
 	_, url := startTest(t, minRefresh)
 	total := 0
-	for _, path := range []string{"/", "/live/app.js", "/live/panels.js", "/live/style.css", "/live/charts.js", "/live/icon.svg"} {
+	for _, path := range []string{"/", "/live/app.js", "/live/panels.js", "/live/api.js", "/live/stars.js", "/live/foryou.js", "/live/admin.js", "/live/views.js", "/live/style.css", "/live/charts.js", "/live/icon.svg"} {
 		response, err := http.Get(url + path) // asks for gzip, and unpacks
 		if err != nil {
 			t.Fatal(err)
@@ -230,11 +230,18 @@ func TestThePageIsSafeAndSmall(t *testing.T) {
 		if response.StatusCode != http.StatusOK || !response.Uncompressed || len(body) == 0 {
 			t.Errorf("%s: %s, %d bytes", path, response.Status, len(body))
 		}
-		if h := response.Header; !strings.HasPrefix(h.Get("Content-Security-Policy"), "default-src 'self'") || h.Get("X-Content-Type-Options") != "nosniff" {
+		h := response.Header
+		if policy := h.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; ") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s: policy %s", path, policy)
+		}
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cross-Origin-Opener-Policy") != "same-origin" {
 			t.Errorf("%s: headers %v", path, h)
 		}
 		if path != "/live/charts.js" && bytes.Contains(body, []byte("innerHTML")) {
 			t.Errorf("%s writes markup", path)
+		}
+		if strings.HasSuffix(path, ".js") && bytes.Contains(body, []byte("localStorage")) || path == "/" && bytes.Contains(body, []byte(" style=")) {
+			t.Errorf("%s stores something, or has style in markup", path)
 		}
 		tag := response.Header.Get("ETag")
 		request, _ := http.NewRequest(http.MethodGet, url+path, nil)

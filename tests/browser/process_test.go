@@ -24,12 +24,18 @@ type process struct {
 // test ends it at last.
 func start(t testing.TB, address string, args ...string) *process {
 	t.Helper()
+	return startWith(t, nil, address, args...)
+}
+
+// startWith is start with more in the environment.
+func startWith(t testing.TB, env []string, address string, args ...string) *process {
+	t.Helper()
 	p := &process{origin: "http://" + address, started: time.Now()}
 	command := exec.Command(program, args...)
 	command.Dir = t.TempDir() // no pipelines of the checkout
 	command.Stdout, command.Stderr = &p.said, &p.said
 	var err error
-	if p.Process, err = binary.Start(command); err != nil {
+	if p.Process, err = binary.Start(command, env...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)

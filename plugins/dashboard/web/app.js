@@ -68,6 +68,7 @@ function render() {
   if (document.title !== state.title) document.title = state.title;
   byId('notice').hidden = !state.notice;
   setText('notice', state.notice);
+  if (byId('view-live').hidden) return;
   renderFigures();
   drawSeries(state);
   drawAttraction(state);

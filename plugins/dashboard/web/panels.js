@@ -14,7 +14,7 @@ function chart(id) {
     holder.style.height = '100%';
     byId(id).prepend(holder);
     const instance = echarts.init(holder, null, { renderer: 'canvas' });
-    new ResizeObserver(() => instance.resize()).observe(holder);
+    new ResizeObserver(() => holder.clientWidth && instance.resize()).observe(holder); // another view may be shown
     charts.set(id, instance);
   }
   return charts.get(id);

@@ -1,4 +1,4 @@
-// Builds ../charts.js and copies the licences of what is in it.
+// Builds ../charts.js, copies the licences of what is in it, and copies axe-core to the tests of the page.
 import { build } from 'esbuild';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 
@@ -26,3 +26,8 @@ writeFileSync('../charts.NOTICE', [
   `charts.js also holds zrender ${version('zrender')}:\n\n${readFileSync('node_modules/zrender/LICENSE', 'utf8').trim()}`,
   `charts.js also holds helpers of tslib ${version('tslib')}:\n\n${readFileSync('node_modules/tslib/LICENSE.txt', 'utf8').trim()}`,
 ].join('\n\n-----\n\n') + '\n');
+
+// axe-core looks for barriers in the page; only tests/browser has it.
+const data = '../../../../tests/browser/testdata';
+copyFileSync('node_modules/axe-core/axe.min.js', `${data}/axe.min.js`);
+copyFileSync('node_modules/axe-core/LICENSE', `${data}/axe.LICENSE`);
