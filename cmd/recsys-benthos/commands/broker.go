@@ -26,6 +26,7 @@ func brokerCommand() *cli.Command {
 			stateFlag(),
 			&cli.StringFlag{Name: "address", Usage: "loopback address to listen on", Value: broker.DefaultAddress},
 			&cli.Int64Flag{Name: "max-bytes", Usage: "bound of all topics together, in bytes", Value: broker.DefaultMaxBytes},
+			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -34,6 +35,11 @@ func brokerCommand() *cli.Command {
 			b, err := openBroker(c.String("state"), c.String("address"), c.Int64("max-bytes"))
 			if err != nil {
 				return err
+			}
+			if c.Bool("json") {
+				if err := printJSON(map[string]any{"address": b.Addr(), "state": c.String("state")}); err != nil {
+					return errors.Join(err, b.Close())
+				}
 			}
 			fmt.Fprintf(os.Stderr, "Kafka broker on %s; stop it with Ctrl-C\n", b.Addr())
 			stop := make(chan os.Signal, 1)

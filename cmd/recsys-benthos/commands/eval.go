@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -82,30 +81,30 @@ func checkEvalFlags(c *cli.Context) error {
 		{"retrain-every", "replay"}, {"fold-movies", "replay"}, {"tune-candidates", "tune"},
 	} {
 		if c.IsSet(pair.flag) && !c.Bool(pair.needs) {
-			return fmt.Errorf("--%s goes with --%s", pair.flag, pair.needs)
+			return usagef("--%s goes with --%s", pair.flag, pair.needs)
 		}
 	}
 	if every := c.Int("retrain-every"); every < 0 {
-		return fmt.Errorf("--retrain-every is %d, want 0 (never) or more", every)
+		return usagef("--retrain-every is %d, want 0 (never) or more", every)
 	}
 	several := c.Int("splits") != 1
 	if c.IsSet("plot") {
 		if several || c.Bool("replay") {
-			return errors.New("--plot goes with one split")
+			return usagef("--plot goes with one split")
 		}
 		if err := plots.Check(c.String("plot")); err != nil {
-			return fmt.Errorf("--plot: %w", err)
+			return usagef("--plot: %w", err)
 		}
 	}
 	switch {
 	case c.Bool("replay") && (several || c.Bool("tune")):
-		return errors.New("--replay has one order: it goes neither with --splits nor with --tune")
+		return usagef("--replay has one order: it goes neither with --splits nor with --tune")
 	case several && c.Bool("tune"):
-		return errors.New("--tune goes with one split: choose parameters there, and give them with --splits")
+		return usagef("--tune goes with one split: choose parameters there, and give them with --splits")
 	case (several || c.Bool("replay")) && !c.IsSet("ratings"):
-		return errors.New("--splits and --replay need --ratings FILE")
+		return usagef("--splits and --replay need --ratings FILE")
 	case (several || c.Bool("replay")) && (c.IsSet("train") || c.IsSet("test")):
-		return errors.New("give either --ratings with --split, or --train with --test")
+		return usagef("give either --ratings with --split, or --train with --test")
 	}
 	return nil
 }
@@ -147,8 +146,16 @@ func evalOnce(c *cli.Context, p als.Parameters) error {
 	return nil
 }
 
-func evalSplits(c *cli.Context, p als.Parameters) error {
+func parseSplit(c *cli.Context) (eval.Split, error) {
 	split, err := eval.ParseSplit(c.String("split"))
+	if err != nil {
+		return split, usageError{err}
+	}
+	return split, nil
+}
+
+func evalSplits(c *cli.Context, p als.Parameters) error {
+	split, err := parseSplit(c)
 	if err != nil {
 		return err
 	}
@@ -175,12 +182,12 @@ func evalSplits(c *cli.Context, p als.Parameters) error {
 func evalReplay(c *cli.Context, p als.Parameters) error {
 	replay := eval.Replay{Parameters: p, Share: 0.2, RetrainEvery: c.Int("retrain-every"), Progress: countBar("replay")}
 	if c.IsSet("split") {
-		split, err := eval.ParseSplit(c.String("split"))
+		split, err := parseSplit(c)
 		if err != nil {
 			return err
 		}
 		if split.Seeded() {
-			return fmt.Errorf("--replay goes by time: give --split time:%g, not %s", split.Part, split)
+			return usagef("--replay goes by time: give --split time:%g, not %s", split.Part, split)
 		}
 		replay.Share = split.Part
 	}
@@ -237,9 +244,9 @@ func trainAndTest(c *cli.Context) (train, test []ratings.Rating, err error) {
 	one, two := c.IsSet("ratings"), c.IsSet("train") || c.IsSet("test")
 	switch {
 	case one && two:
-		return nil, nil, errors.New("give either --ratings with --split, or --train with --test")
+		return nil, nil, usagef("give either --ratings with --split, or --train with --test")
 	case two && !(c.IsSet("train") && c.IsSet("test")):
-		return nil, nil, errors.New("--train and --test go together")
+		return nil, nil, usagef("--train and --test go together")
 	case two:
 		if train, err = ratings.ReadRatings(c.String("train")); err != nil {
 			return nil, nil, err
@@ -247,9 +254,9 @@ func trainAndTest(c *cli.Context) (train, test []ratings.Rating, err error) {
 		test, err = ratings.ReadRatings(c.String("test"))
 		return train, test, err
 	case !one:
-		return nil, nil, errors.New("nothing to measure on: give --ratings FILE, or --train FILE --test FILE")
+		return nil, nil, usagef("nothing to measure on: give --ratings FILE, or --train FILE --test FILE")
 	}
-	split, err := eval.ParseSplit(c.String("split"))
+	split, err := parseSplit(c)
 	if err != nil {
 		return nil, nil, err
 	}

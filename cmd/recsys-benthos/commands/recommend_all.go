@@ -101,10 +101,10 @@ func readIDs(text string) ([]int64, error) {
 	}
 	data, failed := os.ReadFile(text)
 	if failed != nil {
-		return nil, fmt.Errorf("--ids %s is neither a list of ids such as 1,514 (%w) nor a file (%w)", text, err, failed)
+		return nil, usagef("--ids %s is neither a list of ids such as 1,514 (%w) nor a file (%w)", text, err, failed)
 	}
 	if ids, err = parseIDs(string(data)); err != nil {
-		return nil, fmt.Errorf("--ids %s: %w", text, err)
+		return nil, usagef("--ids %s: %w", text, err)
 	}
 	return ids, nil
 }

@@ -81,11 +81,11 @@ func trainAction(c *cli.Context) error {
 	}
 	holdout := c.Float64("holdout")
 	if !(holdout >= 0 && holdout < 1) {
-		return fmt.Errorf("--holdout %v does not lie between 0 and 1", holdout)
+		return usagef("--holdout %v does not lie between 0 and 1", holdout)
 	}
 	tolerance := c.Float64("tolerance")
 	if math.IsNaN(tolerance) || math.IsInf(tolerance, 0) {
-		return fmt.Errorf("--tolerance %v is not a number of stars", tolerance)
+		return usagef("--tolerance %v is not a number of stars", tolerance)
 	}
 	early := training.EarlyStop{Share: c.Float64("early-stop"), Patience: c.Int("early-stop-patience")}
 	if err := early.Validate(p.Algorithm); err != nil {

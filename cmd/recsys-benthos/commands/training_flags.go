@@ -62,7 +62,10 @@ func parameters(c *cli.Context) (als.Parameters, error) {
 	if p.Preference.Rank == 0 && p.Algorithm != als.Implicit {
 		p.Preference = nil
 	}
-	return p, p.Validate()
+	if err := p.Validate(); err != nil {
+		return p, usageError{err}
+	}
+	return p, nil
 }
 
 // iterationBar returns a function that shows the progress of training: a bar on a
