@@ -45,11 +45,12 @@ func (t *Table) Row(cells ...string) { t.rows = append(t.rows, cells) }
 
 // Write writes the table with lines of at most width columns; 0 is no limit.
 func (t *Table) Write(to io.Writer, width int) error {
-	_, err := io.WriteString(to, t.text(width))
+	_, err := io.WriteString(to, t.Text(width))
 	return err
 }
 
-func (t *Table) text(width int) string {
+// Text returns what Write writes.
+func (t *Table) Text(width int) string {
 	if columns := t.narrow(width); columns != nil {
 		return t.lines(columns)
 	}

@@ -77,7 +77,7 @@ func (v View) sections(width int) [][]string {
 	var all [][]string
 	add := func(title string, t *Table) {
 		if len(t.rows) > 0 {
-			all = append(all, append([]string{v.paint(strong, title)}, strings.Split(strings.TrimSuffix(t.text(width), "\n"), "\n")...))
+			all = append(all, append([]string{v.paint(strong, title)}, strings.Split(strings.TrimSuffix(t.Text(width), "\n"), "\n")...))
 		}
 	}
 	letters := NewTable(Column{"", Whole}, Column{"", Cut}, Column{"", Cut})

@@ -24,7 +24,7 @@ func ownCommands() []*cli.Command {
 	own := []*cli.Command{upCommand(), brokerCommand(), watchCommand()} // Ctrl-C is how they end
 	for _, command := range []*cli.Command{
 		initCommand(), trainCommand(), evalCommand(), modelsCommand(), predictCommand(), recommendCommand(),
-		healthCommand(), setupCommand(), loadCommand(), completionCommand(),
+		healthCommand(), setupCommand(), loadCommand(), doctorCommand(), completionCommand(),
 	} {
 		own = append(own, interruptible(command))
 	}

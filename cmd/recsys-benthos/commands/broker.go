@@ -54,17 +54,21 @@ func brokerCommand() *cli.Command {
 // a consumer group's work.
 const partitions = 4
 
-// openBroker starts the embedded broker with the topics of the pipelines.
-func openBroker(state, address string, maxBytes int64) (*broker.Broker, error) {
-	var topics []broker.Topic
+// brokerTopics are the topics of the embedded broker.
+func brokerTopics() (topics []broker.Topic) {
 	for _, name := range []string{topicEvents, topicRequests, topicPredictions, topicRecommendations, topicUserFactors, topicDeadLetters} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: partitions})
 	}
 	for _, name := range []string{topicModels, topicMovies, topicTrain} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: 1})
 	}
+	return topics
+}
+
+// openBroker starts the embedded broker with the topics of the pipelines.
+func openBroker(state, address string, maxBytes int64) (*broker.Broker, error) {
 	b, err := broker.Open(broker.Config{
-		Dir: filepath.Join(state, "broker"), Address: address, Topics: topics, MaxBytes: maxBytes,
+		Dir: filepath.Join(state, "broker"), Address: address, Topics: brokerTopics(), MaxBytes: maxBytes,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if errors.Is(err, broker.ErrLocked) {

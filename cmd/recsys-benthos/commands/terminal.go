@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 	"golang.org/x/term"
@@ -45,4 +46,20 @@ func cells(values ...any) []string {
 		texts[i] = fmt.Sprint(value)
 	}
 	return texts
+}
+
+// colourLevels colours the level that each line begins with.
+func colourLevels(text string) string {
+	lines := strings.SplitAfter(text, "\n")
+	for i, line := range lines {
+		for _, mark := range []struct {
+			level level
+			code  string
+		}{{fine, "32"}, {warning, "33"}, {trouble, "31"}} {
+			if rest, ok := strings.CutPrefix(line, string(mark.level)); ok {
+				lines[i] = "\x1b[" + mark.code + "m" + string(mark.level) + "\x1b[0m" + rest
+			}
+		}
+	}
+	return strings.Join(lines, "")
 }
