@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -70,9 +71,11 @@ func (t *Table) narrow(width int) []int {
 	if width <= 0 {
 		return widths
 	}
+	natural := slices.Clone(widths)
 	if t.shrink(widths, width) {
 		return widths
 	}
+	widths = natural
 	for i, c := range t.columns {
 		if c.Fit == Spare {
 			widths[i] = 0

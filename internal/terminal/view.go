@@ -46,12 +46,15 @@ func (v View) Lines(width, height int) []string {
 
 // head is what matters most, and is drawn however small the terminal is.
 func (v View) head(width int) []string {
-	state := v.paint(green, "connected")
+	s, state := v.Snapshot, v.paint(green, "connected")
 	if v.Away != "" {
-		state = v.paint(red, "away: "+Shorten(clean(v.Away), max(leastColumn, width-Width(v.Source)-20)))
+		state = v.paint(red, "away")
 	}
-	s := v.Snapshot
-	lines := []string{v.paint(strong, "recsys-benthos") + " " + Shorten(clean(v.Source), max(leastColumn, width-27)) + " " + state}
+	const others = len("recsys-benthos  connected")
+	lines := []string{v.paint(strong, "recsys-benthos") + " " + Shorten(clean(v.Source), max(leastColumn, width-others)) + " " + state}
+	if v.Away != "" {
+		lines = append(lines, v.paint(red, Shorten(clean(v.Away), width)))
+	}
 	for _, text := range []string{
 		fmt.Sprintf("predictions %d · %s/s now · %s/s in the last minute · cold %d · dead letters %d",
 			s.Totals.Predictions, number(s.Throughput.Last10, 1), number(s.Throughput.Last60, 1), s.Totals.Cold, s.Totals.DeadLetters),

@@ -174,12 +174,20 @@ func didYouMean(name, prefix string) string {
 // at most a third of the letters, and one in any case, may be wrong.
 func nearest(typed string, names []string) string {
 	best := slices.MinFunc(append(names, ""), func(a, b string) int {
-		return cmp.Compare(distance(typed, a), distance(typed, b))
+		return cmp.Or(cmp.Compare(distance(typed, a), distance(typed, b)), cmp.Compare(otherStart(typed, a), otherStart(typed, b)))
 	})
 	if distance(typed, best) > max(1, len(typed)/3) {
 		return ""
 	}
 	return best
+}
+
+// otherStart is 1 if two words begin differently: the first letter is seldom wrong.
+func otherStart(a, b string) int {
+	if a == "" || b == "" || a[0] != b[0] {
+		return 1
+	}
+	return 0
 }
 
 // distance is how many letters have to be put in, left out, changed or swapped with
