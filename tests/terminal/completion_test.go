@@ -91,11 +91,11 @@ func testCompletion(t *testing.T, complete completed) {
 	f := prepared(t)
 	version := champion(t, f)
 	for line, words := range map[string][]string{
-		"recsys-benthos mod":                                                    {"models"},
-		"recsys-benthos li":                                                     {"lint", "list"},
-		"recsys-benthos models pro":                                             {"promote"},
-		"recsys-benthos models list --j":                                        {"--json"},
-		"recsys-benthos lint --res":                                             {"--resources"},
+		"recsys-benthos mod":             {"models"},
+		"recsys-benthos li":              {"lint", "list"},
+		"recsys-benthos models pro":      {"promote"},
+		"recsys-benthos models list --j": {"--json"},
+		"recsys-benthos lint --res":      {"--resources"},
 		"recsys-benthos models promote --registry " + f.registry + " 2":         {version},
 		"recsys-benthos models promote --registry " + f.registry + " champ":     {"champion"},
 		"recsys-benthos models compare --registry " + f.registry + " champion ": {version},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,13 +109,14 @@ func writeData(folder string) error {
 	for movie := range 45 {
 		fmt.Fprintf(&movies, "%d,\"A film with a rather long name, number %d (19%02d)\",Drama|Crime\n", movie+1, movie+1, 50+movie)
 	}
+	noise := rand.New(rand.NewPCG(1, 2))
 	for user := range 80 {
 		for movie := range 45 {
 			if (user+movie)%3 == 0 {
 				continue
 			}
-			stars := 3 + user%3 - movie%4/2
-			fmt.Fprintf(&ratings, "%d,%d,%d.0,%d\n", user+1, movie+1, min(max(stars, 1), 5), 1_600_000_000+movie*1000+user)
+			halves := 6 + user%3 - movie%4 + noise.IntN(5) - 2 // which nothing explains
+			fmt.Fprintf(&ratings, "%d,%d,%.1f,%d\n", user+1, movie+1, float64(min(max(halves, 1), 10))/2, 1_600_000_000+movie*1000+user)
 		}
 	}
 	return errors.Join(os.MkdirAll(folder, 0o755),
