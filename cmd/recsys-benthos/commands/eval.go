@@ -5,8 +5,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -125,7 +123,7 @@ func evalOnce(c *cli.Context, p als.Parameters) error {
 		}
 		p, tuning = chosen, &how
 	}
-	result, err := eval.Run(c.Context, train, test, p, iterationBar())
+	result, err := eval.Run(c.Context, train, test, p, iterations())
 	if err != nil {
 		return err
 	}
@@ -159,12 +157,12 @@ func evalSplits(c *cli.Context, p als.Parameters) error {
 	if err != nil {
 		return err
 	}
-	all, err := ratings.ReadRatings(c.String("ratings"))
+	all, err := readRatings(c.String("ratings"))
 	if err != nil {
 		return err
 	}
 	count := c.Int("splits")
-	done, bar := 0, countBar("splits")
+	done, bar := 0, countBar("splits", "splits")
 	result, err := eval.RunSplits(c.Context, all, split, c.Uint64("seed"), count, p, func(eval.SplitResult) {
 		done++
 		bar(done, count)
@@ -180,7 +178,7 @@ func evalSplits(c *cli.Context, p als.Parameters) error {
 }
 
 func evalReplay(c *cli.Context, p als.Parameters) error {
-	replay := eval.Replay{Parameters: p, Share: 0.2, RetrainEvery: c.Int("retrain-every"), Progress: countBar("replay")}
+	replay := eval.Replay{Parameters: p, Share: 0.2, RetrainEvery: c.Int("retrain-every"), Progress: countBar("replay", "ratings")}
 	if c.IsSet("split") {
 		split, err := parseSplit(c)
 		if err != nil {
@@ -195,7 +193,7 @@ func evalReplay(c *cli.Context, p als.Parameters) error {
 		replay.FoldMoviesEvery = foldMoviesEvery
 	}
 	started := time.Now()
-	all, err := ratings.ReadRatings(c.String("ratings"))
+	all, err := readRatings(c.String("ratings"))
 	if err != nil {
 		return err
 	}
@@ -212,19 +210,17 @@ func evalReplay(c *cli.Context, p als.Parameters) error {
 	return nil
 }
 
-// countBar returns a function that shows how many are done on a terminal, and
-// does nothing elsewhere.
-func countBar(what string) func(done, total int) {
-	if !isatty.IsTerminal(os.Stderr.Fd()) {
-		return func(int, int) {}
-	}
-	var bar *progressbar.ProgressBar
+// countBar returns a function that shows how many are done.
+func countBar(what, unit string) func(done, total int) {
+	var p *progress
 	return func(done, total int) {
-		if bar == nil {
-			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(24),
-				progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+		if p == nil {
+			p = newProgress(what, unit, int64(total))
 		}
-		_ = bar.Set(done) // what cannot be drawn is not missed
+		p.set(int64(done))
+		if done >= total {
+			p.end()
+		}
 	}
 }
 
@@ -233,7 +229,7 @@ func tuneBar() func(eval.TuneProgress) {
 	bars := map[string]func(done, total int){}
 	return func(p eval.TuneProgress) {
 		if bars[p.Head] == nil {
-			bars[p.Head] = countBar("tuning " + p.Head)
+			bars[p.Head] = countBar("tuning "+p.Head, "measurements")
 		}
 		bars[p.Head](p.Done, p.Total)
 	}
@@ -248,10 +244,10 @@ func trainAndTest(c *cli.Context) (train, test []ratings.Rating, err error) {
 	case two && !(c.IsSet("train") && c.IsSet("test")):
 		return nil, nil, usagef("--train and --test go together")
 	case two:
-		if train, err = ratings.ReadRatings(c.String("train")); err != nil {
+		if train, err = readRatings(c.String("train")); err != nil {
 			return nil, nil, err
 		}
-		test, err = ratings.ReadRatings(c.String("test"))
+		test, err = readRatings(c.String("test"))
 		return train, test, err
 	case !one:
 		return nil, nil, usagef("nothing to measure on: give --ratings FILE, or --train FILE --test FILE")
@@ -260,7 +256,7 @@ func trainAndTest(c *cli.Context) (train, test []ratings.Rating, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := ratings.ReadRatings(c.String("ratings"))
+	all, err := readRatings(c.String("ratings"))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/eval"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
-	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 	"github.com/recsys-benthos/recsys-benthos/internal/terminal"
 )
@@ -65,7 +64,7 @@ func modelsCompare(c *cli.Context) error {
 
 // compareOn has both versions predict the ratings at path.
 func compareOn(versions *registry.Registry, path string, manifests [2]registry.Manifest) (*eval.Comparison, error) {
-	test, err := ratings.ReadRatings(path)
+	test, err := readRatings(path)
 	if err != nil {
 		return nil, err
 	}

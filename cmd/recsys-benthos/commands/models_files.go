@@ -31,7 +31,9 @@ func modelsExport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	done := busy("exporting " + version)
 	manifest, err := versions.Export(c.Context, version, args[1])
+	done()
 	if err != nil {
 		return err
 	}
@@ -62,7 +64,9 @@ func modelsImport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	done := busy("importing " + args[0])
 	manifest, isNew, err := versions.Import(c.Context, args[0], "recsys-benthos "+version, time.Now())
+	done()
 	if err != nil {
 		return err
 	}
@@ -93,7 +97,9 @@ func modelsVerify(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	done := busy("verifying " + versions.URL())
 	report, err := versions.Verify(c.Context)
+	done()
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func (s served) recommender() (model.Recommender, error) {
 	if s.data == "" {
 		return of, nil
 	}
-	rated, err := ratings.ReadRatings(s.data)
+	rated, err := readRatings(s.data)
 	for _, r := range rated {
 		of.Users.Learn(r)
 	}

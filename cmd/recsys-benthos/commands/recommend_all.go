@@ -69,6 +69,8 @@ func (b batchOf[L, R]) write(file *os.File, format func(io.Writer) listFile[L]) 
 	buffered := bufio.NewWriterSize(file, 1<<18)
 	written := format(buffered)
 	lists := make([]L, min(listsAtOnce, len(b.ids)))
+	p := newProgress("making lists", b.whom, int64(len(b.ids)))
+	defer p.end()
 	for some := range slices.Chunk(b.ids, listsAtOnce) {
 		var next atomic.Int64
 		var workers sync.WaitGroup
@@ -80,6 +82,7 @@ func (b batchOf[L, R]) write(file *os.File, format func(io.Writer) listFile[L]) 
 			})
 		}
 		workers.Wait()
+		p.add(len(some))
 		if err := written.write(lists[:len(some)]); err != nil {
 			return err
 		}

@@ -121,7 +121,9 @@ func setupAction(c *cli.Context) error {
 		}},
 	} {
 		ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
+		done := busy("setting up " + step.server)
 		err := step.run(ctx)
+		done()
 		cancel()
 		if err != nil {
 			return fmt.Errorf("setting up %s: %w", step.server, err)

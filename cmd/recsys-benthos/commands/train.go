@@ -60,7 +60,7 @@ type trained struct {
 
 // readLog reads ratings, and tags where they are asked for.
 func readLog(c *cli.Context) (log ratings.Log, err error) {
-	if log.Ratings, err = ratings.ReadRatings(c.String("ratings")); err != nil || !c.IsSet("tags") {
+	if log.Ratings, err = readRatings(c.String("ratings")); err != nil || !c.IsSet("tags") {
 		return log, err
 	}
 	tags, err := ratings.ReadTags(c.String("tags"))
@@ -105,7 +105,7 @@ func trainAction(c *cli.Context) error {
 	job := training.Job{
 		Parameters: p, Holdout: holdout,
 		Tolerance: tolerance, Force: c.Bool("force"), Source: c.String("ratings"), Tool: "recsys-benthos " + version,
-		EarlyStop: early, Progress: iterationBar(),
+		EarlyStop: early, Progress: iterations(),
 	}
 	if c.Bool("warm-start") {
 		var why string
