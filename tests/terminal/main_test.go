@@ -152,3 +152,13 @@ func expect(t *testing.T, text string, parts ...string) {
 var errNotYet = errors.New("it has not worked for a second yet")
 
 func itoa(n int) string { return fmt.Sprint(n) }
+
+// missing names a part that a text does not have.
+func missing(text string, parts []string) error {
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			return fmt.Errorf("it does not say %q: %q", part, text)
+		}
+	}
+	return nil
+}

@@ -92,7 +92,7 @@ func openScreen(t *testing.T, columns, rows uint16, variables []string, args ...
 	s.resize(columns, rows)
 	command := exec.Command(program, args...)
 	command.Stdin, command.Stdout, command.Stderr = line, line, line
-	if s.process, err = binary.Start(command, append(variables, "TERM=xterm-256color")...); err != nil {
+	if s.process, err = binary.Start(command, append([]string{"TERM=xterm-256color"}, variables...)...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.process.Kill(); line.Close(); control.Close() })
