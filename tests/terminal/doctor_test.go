@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -100,6 +103,19 @@ func TestDoctorFindsNothingWrongWithWhatRuns(t *testing.T) {
 		e := examine(t, variables, "--state", state)
 		e.finds(t, "topics", "problem", []string{"topic recommendations", "no such topic"}, []string{"start recsys-benthos up"})
 	})
+	t.Run("a clock is ahead", func(t *testing.T) {
+		client, err := kgo.NewClient(kgo.SeedBrokers(address))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		ahead := &kgo.Record{Topic: "dead_letters", Value: []byte("{}"), Timestamp: time.Now().Add(time.Hour)}
+		if err := client.ProduceSync(t.Context(), ahead).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		e := examine(t, variables, "--state", state)
+		e.finds(t, "clock", "problem", []string{"newest record in Kafka is", "ahead of this machine's clock"}, []string{"NTP"})
+	})
 	t.Run("the database is no database", func(t *testing.T) {
 		broken := t.TempDir()
 		if err := os.WriteFile(filepath.Join(broken, "ratings.db"), []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
@@ -184,6 +200,20 @@ func TestDoctorFindsServersThatAreAway(t *testing.T) {
 	if e.Problems != 3 {
 		t.Errorf("%d problems, each server is one: %+v", e.Problems, e.Findings)
 	}
+}
+
+func TestDoctorFindsAClockOfElasticsearchThatIsBehind(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Elastic-Product", "Elasticsearch")
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Date", time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat))
+		fmt.Fprint(w, `{"version":{"number":"7.17.0"}}`)
+	}))
+	defer server.Close()
+	e := examine(t, []string{"KAFKA_BROKERS=" + freeAddress(t), "CASSANDRA_ADDRESSES=" + freeAddress(t), "ELASTICSEARCH_URLS=" + server.URL}, "-r", "config/cluster.yaml")
+	e.finds(t, "connection", "ok", []string{"Elasticsearch answers at " + server.URL}, nil)
+	e.finds(t, "versions", "warning", []string{"Elasticsearch 7.17.0 is older"}, []string{"Elasticsearch 8 or newer"})
+	e.finds(t, "clock", "problem", []string{"Elasticsearch's clock is", "behind this machine's clock"}, []string{"NTP"})
 }
 
 func TestDoctorFindsAFolderThatCannotBeWritten(t *testing.T) {

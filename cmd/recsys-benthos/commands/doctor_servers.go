@@ -130,7 +130,11 @@ func (d *doctor) checkKafkaClock(ctx context.Context, client *kgo.Client, cluste
 // judgeSkew says how far a clock is ahead of ours.
 func (d *doctor) judgeSkew(whose string, ahead time.Duration) {
 	if ahead.Abs() > greatestSkew {
-		d.say("clock", trouble, "set both clocks, best by NTP (timedatectl set-ntp true)", "%s is %s from this machine's clock", whose, ahead.Round(time.Millisecond))
+		where := "ahead of"
+		if ahead < 0 {
+			where = "behind"
+		}
+		d.say("clock", trouble, "set both clocks, best by NTP (timedatectl set-ntp true)", "%s is %s %s this machine's clock", whose, ahead.Abs().Round(time.Second), where)
 		return
 	}
 	d.say("clock", fine, "", "%s agrees with this machine's clock", whose)
