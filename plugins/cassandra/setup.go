@@ -170,6 +170,19 @@ func defaultReplication(session *gocql.Session) string {
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
+// Server returns the version of the node that answers.
+func Server(ctx context.Context, s Settings) (version string, err error) {
+	session, err := s.connectAnywhere(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer session.Close()
+	if err := session.Query("SELECT release_version FROM system.local").Consistency(gocql.One).ScanContext(ctx, &version); err != nil {
+		return "", fmt.Errorf("asking Cassandra at %s for its version: %w", s.where(), err)
+	}
+	return version, nil
+}
+
 // Check says what is wrong with the keyspace, its tables and the cluster; none
 // means that all promises hold. An error means that it could not look.
 func Check(ctx context.Context, s Settings) ([]Problem, error) {

@@ -4,8 +4,6 @@ package commands
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"runtime/debug"
 
@@ -21,21 +19,33 @@ import (
 // version and built are set by the linker in releases.
 var version, built = "0.1.0-dev", "unknown"
 
-// errFailed is returned by a command that has already said what went wrong.
-var errFailed = errors.New("failed")
-
-// Main runs the command line and returns the exit code: 0 for success, 1 for
-// failure.
-func Main(args ...string) int {
-	code, err := runCLI(args, upCommand(), brokerCommand(), initCommand(), trainCommand(), evalCommand(),
-		modelsCommand(), predictCommand(), recommendCommand(), healthCommand(), setupCommand(), loadCommand())
-	if err != nil {
-		if !errors.Is(err, errFailed) {
-			fmt.Fprintln(os.Stderr, "recsys-benthos:", err)
-		}
-		return max(code, 1)
+// ownCommands are those that Benthos does not have.
+func ownCommands() []*cli.Command {
+	own := []*cli.Command{upCommand(), brokerCommand(), watchCommand()} // Ctrl-C is how they end
+	for _, command := range []*cli.Command{
+		initCommand(), trainCommand(), evalCommand(), modelsCommand(), predictCommand(), recommendCommand(),
+		healthCommand(), setupCommand(), loadCommand(), doctorCommand(), completionCommand(),
+	} {
+		own = append(own, interruptible(command))
 	}
-	return code
+	return own
+}
+
+// Main runs the command line and returns the exit code (see exitCodes).
+func Main(args ...string) int {
+	if len(args) > 1 && args[1] == completeCommand {
+		return complete(args[2:])
+	}
+	asJSON, err := checkUsage(args[1:])
+	if err == nil {
+		var code int
+		code, err = runCLI(args, ownCommands()...)
+		if err == nil {
+			return code
+		}
+	}
+	tellError(err, asJSON)
+	return exitCode(err)
 }
 
 // runCLI runs Benthos's own command line with our defaults and added commands.

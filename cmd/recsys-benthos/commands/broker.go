@@ -26,6 +26,7 @@ func brokerCommand() *cli.Command {
 			stateFlag(),
 			&cli.StringFlag{Name: "address", Usage: "loopback address to listen on", Value: broker.DefaultAddress},
 			&cli.Int64Flag{Name: "max-bytes", Usage: "bound of all topics together, in bytes", Value: broker.DefaultMaxBytes},
+			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
@@ -34,6 +35,11 @@ func brokerCommand() *cli.Command {
 			b, err := openBroker(c.String("state"), c.String("address"), c.Int64("max-bytes"))
 			if err != nil {
 				return err
+			}
+			if c.Bool("json") {
+				if err := printJSON(map[string]any{"address": b.Addr(), "state": c.String("state")}); err != nil {
+					return errors.Join(err, b.Close())
+				}
 			}
 			fmt.Fprintf(os.Stderr, "Kafka broker on %s; stop it with Ctrl-C\n", b.Addr())
 			stop := make(chan os.Signal, 1)
@@ -48,17 +54,21 @@ func brokerCommand() *cli.Command {
 // a consumer group's work.
 const partitions = 4
 
-// openBroker starts the embedded broker with the topics of the pipelines.
-func openBroker(state, address string, maxBytes int64) (*broker.Broker, error) {
-	var topics []broker.Topic
+// brokerTopics are the topics of the embedded broker.
+func brokerTopics() (topics []broker.Topic) {
 	for _, name := range []string{topicEvents, topicRequests, topicPredictions, topicRecommendations, topicUserFactors, topicDeadLetters} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: partitions})
 	}
 	for _, name := range []string{topicModels, topicMovies, topicTrain} {
 		topics = append(topics, broker.Topic{Name: name, Partitions: 1})
 	}
+	return topics
+}
+
+// openBroker starts the embedded broker with the topics of the pipelines.
+func openBroker(state, address string, maxBytes int64) (*broker.Broker, error) {
 	b, err := broker.Open(broker.Config{
-		Dir: filepath.Join(state, "broker"), Address: address, Topics: topics, MaxBytes: maxBytes,
+		Dir: filepath.Join(state, "broker"), Address: address, Topics: brokerTopics(), MaxBytes: maxBytes,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if errors.Is(err, broker.ErrLocked) {

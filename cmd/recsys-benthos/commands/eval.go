@@ -1,13 +1,10 @@
 package commands
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"time"
 
-	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -82,30 +79,30 @@ func checkEvalFlags(c *cli.Context) error {
 		{"retrain-every", "replay"}, {"fold-movies", "replay"}, {"tune-candidates", "tune"},
 	} {
 		if c.IsSet(pair.flag) && !c.Bool(pair.needs) {
-			return fmt.Errorf("--%s goes with --%s", pair.flag, pair.needs)
+			return usagef("--%s goes with --%s", pair.flag, pair.needs)
 		}
 	}
 	if every := c.Int("retrain-every"); every < 0 {
-		return fmt.Errorf("--retrain-every is %d, want 0 (never) or more", every)
+		return usagef("--retrain-every is %d, want 0 (never) or more", every)
 	}
 	several := c.Int("splits") != 1
 	if c.IsSet("plot") {
 		if several || c.Bool("replay") {
-			return errors.New("--plot goes with one split")
+			return usagef("--plot goes with one split")
 		}
 		if err := plots.Check(c.String("plot")); err != nil {
-			return fmt.Errorf("--plot: %w", err)
+			return usagef("--plot: %w", err)
 		}
 	}
 	switch {
 	case c.Bool("replay") && (several || c.Bool("tune")):
-		return errors.New("--replay has one order: it goes neither with --splits nor with --tune")
+		return usagef("--replay has one order: it goes neither with --splits nor with --tune")
 	case several && c.Bool("tune"):
-		return errors.New("--tune goes with one split: choose parameters there, and give them with --splits")
+		return usagef("--tune goes with one split: choose parameters there, and give them with --splits")
 	case (several || c.Bool("replay")) && !c.IsSet("ratings"):
-		return errors.New("--splits and --replay need --ratings FILE")
+		return usagef("--splits and --replay need --ratings FILE")
 	case (several || c.Bool("replay")) && (c.IsSet("train") || c.IsSet("test")):
-		return errors.New("give either --ratings with --split, or --train with --test")
+		return usagef("give either --ratings with --split, or --train with --test")
 	}
 	return nil
 }
@@ -126,7 +123,7 @@ func evalOnce(c *cli.Context, p als.Parameters) error {
 		}
 		p, tuning = chosen, &how
 	}
-	result, err := eval.Run(c.Context, train, test, p, iterationBar())
+	result, err := eval.Run(c.Context, train, test, p, iterations())
 	if err != nil {
 		return err
 	}
@@ -147,17 +144,25 @@ func evalOnce(c *cli.Context, p als.Parameters) error {
 	return nil
 }
 
-func evalSplits(c *cli.Context, p als.Parameters) error {
+func parseSplit(c *cli.Context) (eval.Split, error) {
 	split, err := eval.ParseSplit(c.String("split"))
+	if err != nil {
+		return split, usageError{err}
+	}
+	return split, nil
+}
+
+func evalSplits(c *cli.Context, p als.Parameters) error {
+	split, err := parseSplit(c)
 	if err != nil {
 		return err
 	}
-	all, err := ratings.ReadRatings(c.String("ratings"))
+	all, err := readRatings(c.String("ratings"))
 	if err != nil {
 		return err
 	}
 	count := c.Int("splits")
-	done, bar := 0, countBar("splits")
+	done, bar := 0, countBar("splits", "splits")
 	result, err := eval.RunSplits(c.Context, all, split, c.Uint64("seed"), count, p, func(eval.SplitResult) {
 		done++
 		bar(done, count)
@@ -173,14 +178,14 @@ func evalSplits(c *cli.Context, p als.Parameters) error {
 }
 
 func evalReplay(c *cli.Context, p als.Parameters) error {
-	replay := eval.Replay{Parameters: p, Share: 0.2, RetrainEvery: c.Int("retrain-every"), Progress: countBar("replay")}
+	replay := eval.Replay{Parameters: p, Share: 0.2, RetrainEvery: c.Int("retrain-every"), Progress: countBar("replay", "ratings")}
 	if c.IsSet("split") {
-		split, err := eval.ParseSplit(c.String("split"))
+		split, err := parseSplit(c)
 		if err != nil {
 			return err
 		}
 		if split.Seeded() {
-			return fmt.Errorf("--replay goes by time: give --split time:%g, not %s", split.Part, split)
+			return usagef("--replay goes by time: give --split time:%g, not %s", split.Part, split)
 		}
 		replay.Share = split.Part
 	}
@@ -188,7 +193,7 @@ func evalReplay(c *cli.Context, p als.Parameters) error {
 		replay.FoldMoviesEvery = foldMoviesEvery
 	}
 	started := time.Now()
-	all, err := ratings.ReadRatings(c.String("ratings"))
+	all, err := readRatings(c.String("ratings"))
 	if err != nil {
 		return err
 	}
@@ -205,19 +210,17 @@ func evalReplay(c *cli.Context, p als.Parameters) error {
 	return nil
 }
 
-// countBar returns a function that shows how many are done on a terminal, and
-// does nothing elsewhere.
-func countBar(what string) func(done, total int) {
-	if !isatty.IsTerminal(os.Stderr.Fd()) {
-		return func(int, int) {}
-	}
-	var bar *progressbar.ProgressBar
+// countBar returns a function that shows how many are done.
+func countBar(what, unit string) func(done, total int) {
+	var p *progress
 	return func(done, total int) {
-		if bar == nil {
-			bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(24),
-				progressbar.OptionSetDescription(what), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+		if p == nil {
+			p = newProgress(what, unit, int64(total))
 		}
-		_ = bar.Set(done) // what cannot be drawn is not missed
+		p.set(int64(done))
+		if done >= total {
+			p.end()
+		}
 	}
 }
 
@@ -226,7 +229,7 @@ func tuneBar() func(eval.TuneProgress) {
 	bars := map[string]func(done, total int){}
 	return func(p eval.TuneProgress) {
 		if bars[p.Head] == nil {
-			bars[p.Head] = countBar("tuning " + p.Head)
+			bars[p.Head] = countBar("tuning "+p.Head, "measurements")
 		}
 		bars[p.Head](p.Done, p.Total)
 	}
@@ -237,23 +240,23 @@ func trainAndTest(c *cli.Context) (train, test []ratings.Rating, err error) {
 	one, two := c.IsSet("ratings"), c.IsSet("train") || c.IsSet("test")
 	switch {
 	case one && two:
-		return nil, nil, errors.New("give either --ratings with --split, or --train with --test")
+		return nil, nil, usagef("give either --ratings with --split, or --train with --test")
 	case two && !(c.IsSet("train") && c.IsSet("test")):
-		return nil, nil, errors.New("--train and --test go together")
+		return nil, nil, usagef("--train and --test go together")
 	case two:
-		if train, err = ratings.ReadRatings(c.String("train")); err != nil {
+		if train, err = readRatings(c.String("train")); err != nil {
 			return nil, nil, err
 		}
-		test, err = ratings.ReadRatings(c.String("test"))
+		test, err = readRatings(c.String("test"))
 		return train, test, err
 	case !one:
-		return nil, nil, errors.New("nothing to measure on: give --ratings FILE, or --train FILE --test FILE")
+		return nil, nil, usagef("nothing to measure on: give --ratings FILE, or --train FILE --test FILE")
 	}
-	split, err := eval.ParseSplit(c.String("split"))
+	split, err := parseSplit(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := ratings.ReadRatings(c.String("ratings"))
+	all, err := readRatings(c.String("ratings"))
 	if err != nil {
 		return nil, nil, err
 	}

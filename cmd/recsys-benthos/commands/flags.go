@@ -33,7 +33,7 @@ func printJSON(value any) error {
 // it is not given. Flags after it would be arguments too: they are refused.
 func oneArgument(c *cli.Context) (string, error) {
 	if c.NArg() > 1 {
-		return "", fmt.Errorf("%s: unexpected argument %q; flags come before %q (see recsys-benthos %s --help)",
+		return "", usagef("%s: unexpected argument %q; flags come before %q (see recsys-benthos %s --help)",
 			c.Command.Name, c.Args().Get(1), c.Args().First(), c.Command.HelpName[len("recsys-benthos "):])
 	}
 	return c.Args().First(), nil
@@ -42,7 +42,7 @@ func oneArgument(c *cli.Context) (string, error) {
 // noArguments refuses arguments that a command has no use for.
 func noArguments(c *cli.Context) error {
 	if c.NArg() > 0 {
-		return fmt.Errorf("%s: unexpected argument %q (see recsys-benthos %s --help)", c.Command.Name, c.Args().First(), c.Command.Name)
+		return usagef("%s: unexpected argument %q (see recsys-benthos %s --help)", c.Command.Name, c.Args().First(), c.Command.Name)
 	}
 	return nil
 }

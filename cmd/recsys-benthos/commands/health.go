@@ -26,16 +26,21 @@ they have what the pipelines need: what stops a pipeline (a topic or table that 
 			&cli.BoolFlag{Name: "check", Usage: "ask the profile's servers too"},
 			profileFlag(), sessionFlag(),
 			&cli.DurationFlag{Name: "timeout", Usage: "how long to wait for the answer", Value: 2 * time.Second},
+			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			err := askReady(c)
 			if c.Bool("check") { // also where it is not ready: this may be why
 				err = errors.Join(err, checkServers(c))
 			}
-			if err == nil {
-				fmt.Println("ready")
+			switch {
+			case err != nil:
+				return err
+			case c.Bool("json"):
+				return printJSON(map[string]any{"ready": true})
 			}
-			return err
+			fmt.Println("ready")
+			return nil
 		},
 	}
 }

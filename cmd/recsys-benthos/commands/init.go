@@ -25,7 +25,7 @@ Files that exist and differ are never overwritten without --force.
 
   recsys-benthos init
   recsys-benthos init --force my-recommender`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "overwrite files that differ"}},
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Usage: "overwrite files that differ"}, jsonFlag()},
 		Action: func(c *cli.Context) error {
 			folder, err := oneArgument(c)
 			if err != nil {
@@ -35,6 +35,9 @@ Files that exist and differ are never overwritten without --force.
 				folder = "."
 			}
 			written, err := writeConfiguration(folder, c.Bool("force"))
+			if c.Bool("json") && err == nil {
+				return printJSON(map[string]any{"written": written})
+			}
 			for _, path := range written {
 				fmt.Println(path)
 			}

@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
-	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
@@ -98,7 +95,7 @@ func loadAction(c *cli.Context) error {
 
 // readDataset reads what the source has.
 func readDataset(path string) (d dataset, err error) {
-	if d.ratings, err = ratings.ReadRatings(path); err != nil {
+	if d.ratings, err = readRatings(path); err != nil {
 		return d, err
 	}
 	for _, read := range []func() error{
@@ -118,7 +115,9 @@ func readDataset(path string) (d dataset, err error) {
 
 // load writes all rows, movies first: they are what titles wait for.
 func load(ctx context.Context, store *cassandra.Store, d dataset) error {
-	done := loadBar(d.rows())
+	p := newProgress("loading", "rows", int64(d.rows()))
+	defer p.end()
+	done := p.add
 	if err := store.PutMovies(ctx, d.movies, done); err != nil {
 		return err
 	}
@@ -143,16 +142,4 @@ func load(ctx context.Context, store *cassandra.Store, d dataset) error {
 		apply(ratings.Changes{Tags: piece}, len(piece))
 	}
 	return group.Wait()
-}
-
-// loadBar draws progress on a terminal. What it returns may be called
-// concurrently.
-func loadBar(total int) func(n int) {
-	if !isatty.IsTerminal(os.Stderr.Fd()) {
-		return func(int) {}
-	}
-	bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(24),
-		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("rows"),
-		progressbar.OptionSetDescription("loading"), progressbar.OptionClearOnFinish())
-	return func(n int) { _ = bar.Add(n) } // what cannot be drawn is not missed
 }

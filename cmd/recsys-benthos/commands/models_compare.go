@@ -9,8 +9,8 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/eval"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
-	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
+	"github.com/recsys-benthos/recsys-benthos/internal/terminal"
 )
 
 func modelsCompareCommand() *cli.Command {
@@ -64,7 +64,7 @@ func modelsCompare(c *cli.Context) error {
 
 // compareOn has both versions predict the ratings at path.
 func compareOn(versions *registry.Registry, path string, manifests [2]registry.Manifest) (*eval.Comparison, error) {
-	test, err := ratings.ReadRatings(path)
+	test, err := readRatings(path)
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +81,11 @@ func compareOn(versions *registry.Registry, path string, manifests [2]registry.M
 }
 
 func printCompared(c comparedModels) error {
-	table := table()
+	table := terminal.NewTable(terminal.Column{Name: ""}, terminal.Column{Name: "", Fit: terminal.Wrapped}, terminal.Column{Name: "", Fit: terminal.Wrapped})
 	row := func(name string, value func(m registry.Manifest) string) {
 		a, b := value(c.A), value(c.B)
 		if a != "" || b != "" {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", name, a, b)
+			table.Row(name, a, b)
 		}
 	}
 	stars := func(value float64) string {
@@ -112,13 +112,13 @@ func printCompared(c comparedModels) error {
 	row("data is from", func(m registry.Manifest) string { return m.Data.Source })
 	row("started from", func(m registry.Manifest) string { return m.StartedFrom })
 	for _, d := range c.Parameters {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", d.Name, d.A, d.B)
+		table.Row(d.Name, d.A, d.B)
 	}
 	row("the gate", func(m registry.Manifest) string { return verdictLine(m.Gate, m.Verdict) })
 	for i := range max(tests(c.A), tests(c.B)) {
 		row(fmt.Sprintf("test %d", i+1), func(m registry.Manifest) string { return testLine(m.Gate, i) })
 	}
-	if err := table.Flush(); err != nil {
+	if err := printTable(table); err != nil {
 		return err
 	}
 	if o := c.OnRatings; o != nil {

@@ -31,7 +31,9 @@ func modelsExport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	done := busy("exporting " + version)
 	manifest, err := versions.Export(c.Context, version, args[1])
+	done()
 	if err != nil {
 		return err
 	}
@@ -62,7 +64,9 @@ func modelsImport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	done := busy("importing " + args[0])
 	manifest, isNew, err := versions.Import(c.Context, args[0], "recsys-benthos "+version, time.Now())
+	done()
 	if err != nil {
 		return err
 	}
@@ -80,7 +84,7 @@ func modelsImport(c *cli.Context) error {
 func modelsVerifyCommand() *cli.Command {
 	return &cli.Command{
 		Name: "verify", Usage: "Read everything in a registry and tell what is wrong",
-		Description: "Exit code 1 if there is a problem; what is left over from writers that died is no problem.\n\n  recsys-benthos models verify",
+		Description: "Exit code 1 if there is a problem; what is left over from writers that died is no problem.\n\n  recsys-benthos models verify\n  recsys-benthos models verify --registry file://./registry --json",
 		Flags:       []cli.Flag{registryFlag(), jsonFlag()}, Action: modelsVerify,
 	}
 }
@@ -93,7 +97,9 @@ func modelsVerify(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	done := busy("verifying " + versions.URL())
 	report, err := versions.Verify(c.Context)
+	done()
 	if err != nil {
 		return err
 	}
@@ -120,7 +126,8 @@ func modelsPruneCommand() *cli.Command {
 		Description: `Keeps the newest N versions and those that had a role in the last N promotions, and never touches the log. What was left
 unfinished an hour ago or before goes too.
 
-  recsys-benthos models prune --keep 10 --dry-run`,
+  recsys-benthos models prune --keep 10 --dry-run
+  recsys-benthos models prune --keep 3 --registry file://./registry`,
 		Flags: []cli.Flag{
 			registryFlag(), jsonFlag(), &cli.IntFlag{Name: "keep", Usage: "how many", Required: true},
 			&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be removed"},
@@ -133,7 +140,7 @@ func modelsPrune(c *cli.Context) error {
 		return err
 	}
 	if c.Int("keep") < 1 {
-		return errors.New("--keep has to be at least 1")
+		return usagef("--keep has to be at least 1")
 	}
 	versions, err := openRegistry(c)
 	if err != nil {

@@ -3,9 +3,12 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/terminal"
 )
 
 func modelsListCommand() *cli.Command {
@@ -32,15 +35,15 @@ func modelsList(c *cli.Context) error {
 		fmt.Printf("no versions in %s yet\n", versions.URL())
 		return nil
 	}
-	table := table()
-	fmt.Fprintln(table, "VERSION\tCREATED\tROLE\tRMSE\tBIASES\tRATINGS\tVERDICT")
+	table := terminal.NewTable(terminal.Column{Name: "VERSION"}, terminal.Column{Name: "CREATED", Fit: terminal.Spare}, terminal.Column{Name: "ROLE", Fit: terminal.Wrapped}, terminal.Column{Name: "RMSE"},
+		terminal.Column{Name: "BIASES"}, terminal.Column{Name: "RATINGS"}, terminal.Column{Name: "VERDICT", Fit: terminal.Cut})
 	for _, r := range rows {
 		role := r.Role
 		if r.Share > 0 {
 			role += fmt.Sprintf(" (%g %%)", 100*r.Share)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.4f\t%.4f\t%d\t%s\n",
-			r.Version, r.CreatedAt.Format(time.DateTime), role, r.RMSE, r.BiasRMSE, r.Ratings, r.Verdict)
+		table.Row(r.Version, r.CreatedAt.Format(time.DateTime), role, fmt.Sprintf("%.4f", r.RMSE), fmt.Sprintf("%.4f", r.BiasRMSE),
+			strconv.FormatInt(r.Ratings, 10), r.Verdict)
 	}
-	return errors.Join(table.Flush(), problems)
+	return errors.Join(printTable(table), problems)
 }

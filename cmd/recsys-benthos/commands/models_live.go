@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
+	"github.com/recsys-benthos/recsys-benthos/internal/terminal"
 )
 
 func liveFlags() []cli.Flag {
@@ -61,16 +62,17 @@ func printLive(results []experiment.Result, read int64, topic string, period tim
 		fmt.Printf("none of %d predictions in topic %s has both an actual rating and a version in shadow beside it\n", read, topic)
 		return nil
 	}
-	table := table()
-	fmt.Fprintln(table, "CHAMPION\tCHALLENGER\tROLE\tUSERS\tGAIN\tALWAYS WITHIN\tE-VALUE\tSETTLED")
+	table := terminal.NewTable(terminal.Column{Name: "CHAMPION"}, terminal.Column{Name: "CHALLENGER"}, terminal.Column{Name: "ROLE", Fit: terminal.Cut}, terminal.Column{Name: "USERS"}, terminal.Column{Name: "GAIN"},
+		terminal.Column{Name: "ALWAYS WITHIN"}, terminal.Column{Name: "E-VALUE"}, terminal.Column{Name: "SETTLED", Fit: terminal.Wrapped})
 	for _, r := range results {
 		settled := "undecided"
 		if r.Settled != experiment.Undecided {
 			settled = "the challenger is " + string(r.Settled)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%+.4f\t%+.4f to %+.4f\t%.3g\t%s\n", r.Champion, r.Challenger, r.Role, r.Users, r.Gain, r.Low, r.High, r.EValue, settled)
+		table.Row(append(cells(r.Champion, r.Challenger, r.Role, r.Users), fmt.Sprintf("%+.4f", r.Gain), fmt.Sprintf("%+.4f to %+.4f", r.Low, r.High),
+			fmt.Sprintf("%.3g", r.EValue), settled)...)
 	}
-	if err := table.Flush(); err != nil {
+	if err := printTable(table); err != nil {
 		return err
 	}
 	fmt.Printf("\nGain is the champion's mean squared error less the challenger's, in stars², over users, each user's %s being one value.\n"+

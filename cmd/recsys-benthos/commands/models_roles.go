@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
+	"github.com/recsys-benthos/recsys-benthos/internal/terminal"
 )
 
 func modelsPromoteCommand() *cli.Command {
@@ -72,7 +73,8 @@ func modelsRollbackCommand() *cli.Command {
 		Description: `A second rollback goes further back. The version that is rolled back has no role any more. With --expected nothing happens if
 the champion is another one by now.
 
-  recsys-benthos models rollback --reason 'it recommends nothing but sequels'`,
+  recsys-benthos models rollback --reason 'it recommends nothing but sequels'
+  recsys-benthos models rollback --expected 20260102-150405-9f86d0 --json`,
 		Flags: []cli.Flag{registryFlag(), jsonFlag(), reasonFlag("rolled back by hand"), &cli.StringFlag{
 			Name: "expected", Usage: "version that is to be rolled back",
 		}}, Action: modelsRollback,
@@ -117,7 +119,7 @@ func modelsChallenge(c *cli.Context) error {
 	share := 0.0
 	if text := c.String("share"); text != "shadow" {
 		if n, err := fmt.Sscanf(text+"\n", "%g\n", &share); n != 1 || err != nil {
-			return fmt.Errorf("--share %q is neither a number from 0 to 1 nor \"shadow\"", text)
+			return usagef("--share %q is neither a number from 0 to 1 nor \"shadow\"", text)
 		}
 	}
 	versions, err := openRegistry(c)
@@ -147,7 +149,7 @@ func roleOf(name string) string {
 func modelsWithdrawCommand() *cli.Command {
 	return &cli.Command{
 		Name: "withdraw", Usage: "Take the role of a challenger from its version", ArgsUsage: "NAME",
-		Description: "  recsys-benthos models withdraw --reason 'it is slower' new",
+		Description: "  recsys-benthos models withdraw new\n  recsys-benthos models withdraw --reason 'it is slower' new",
 		Flags:       []cli.Flag{registryFlag(), jsonFlag(), reasonFlag("withdrawn by hand")}, Action: modelsWithdraw,
 	}
 }
@@ -171,7 +173,7 @@ func modelsWithdraw(c *cli.Context) error {
 func modelsLogCommand() *cli.Command {
 	return &cli.Command{
 		Name: "log", Usage: "Show who got which role when and why, the newest last",
-		Description: "  recsys-benthos models log --last 20",
+		Description: "  recsys-benthos models log --last 20\n  recsys-benthos models log --json",
 		Flags:       []cli.Flag{registryFlag(), jsonFlag(), &cli.Int64Flag{Name: "last", Usage: "so many of the newest; 0 is all"}},
 		Action:      modelsLog,
 	}
@@ -211,14 +213,13 @@ func modelsLog(c *cli.Context) error {
 		fmt.Printf("nothing was promoted in %s yet\n", versions.URL())
 		return nil
 	}
-	table := table()
-	fmt.Fprintln(table, "NUMBER\tTIME\tWHAT\tWHY")
+	table := terminal.NewTable(terminal.Column{Name: "NUMBER"}, terminal.Column{Name: "TIME"}, terminal.Column{Name: "WHAT", Fit: terminal.Wrapped}, terminal.Column{Name: "WHY", Fit: terminal.Wrapped})
 	for _, p := range log {
 		why := p.Reason
 		if p.Forced {
 			why = "FORCED: " + why
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\n", p.Sequence, p.PromotedAt.Format(time.DateTime), p.What(), why)
+		table.Row(cells(p.Sequence, p.PromotedAt.Format(time.DateTime), p.What(), why)...)
 	}
-	return table.Flush()
+	return printTable(table)
 }

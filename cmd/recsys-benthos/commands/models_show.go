@@ -8,6 +8,7 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/model"
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
+	"github.com/recsys-benthos/recsys-benthos/internal/terminal"
 )
 
 func modelsShowCommand() *cli.Command {
@@ -69,17 +70,17 @@ func diagnose(c *cli.Context, versions *registry.Registry, manifest registry.Man
 		return printJSON(diagnosed{manifest, d})
 	}
 	fmt.Printf("%s, %s of rank %d\n\n", manifest.Version, manifest.Algorithm, d.Rank)
-	table := table()
-	fmt.Fprintln(table, "\tROWS\tUNRATED\t1–4 RATINGS\tBIAS\tMEAN NORM\tGREATEST\tEFFECTIVE RANK\tCONDITION")
+	table := terminal.NewTable(terminal.Column{Name: ""}, terminal.Column{Name: "ROWS"}, terminal.Column{Name: "UNRATED"}, terminal.Column{Name: "1–4 RATINGS"}, terminal.Column{Name: "BIAS"},
+		terminal.Column{Name: "MEAN NORM"}, terminal.Column{Name: "GREATEST"}, terminal.Column{Name: "EFFECTIVE RANK"}, terminal.Column{Name: "CONDITION"})
 	for _, side := range []struct {
 		name string
 		of   model.SideDiagnosis
 	}{{"users", d.Users}, {"movies", d.Movies}} {
 		s := side.of
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%.2f to %.2f\t%.3f\t%.3f\t%.1f\t%.3g\n", side.name, s.Rows, s.Unrated, s.Few,
-			s.Bias[0], s.Bias[1], s.Norm, s.Greatest, s.Spectrum.EffectiveRank, s.Spectrum.Condition)
+		table.Row(append(cells(side.name, s.Rows, s.Unrated, s.Few), fmt.Sprintf("%.2f to %.2f", s.Bias[0], s.Bias[1]), fmt.Sprintf("%.3f", s.Norm),
+			fmt.Sprintf("%.3f", s.Greatest), fmt.Sprintf("%.1f", s.Spectrum.EffectiveRank), fmt.Sprintf("%.3g", s.Spectrum.Condition))...)
 	}
-	if err := table.Flush(); err != nil {
+	if err := printTable(table); err != nil {
 		return err
 	}
 	if p := d.Posterior; p != nil {

@@ -12,7 +12,8 @@ func predictCommand() *cli.Command {
 		Usage: "Predict what a user would rate a movie",
 		Description: `A user or movie that the model does not know counts as average, and the answer says so.
 
-  recsys-benthos predict --user 1 --movie 318 --data ./ml-latest-small`,
+  recsys-benthos predict --user 1 --movie 318 --data ./ml-latest-small
+  recsys-benthos predict --user 1 --movie 318 --registry file://./registry --json`,
 		Flags:  append(servingFlags(), userFlag(true), &cli.Int64Flag{Name: "movie", Usage: "movie id", Required: true}),
 		Action: predictAction,
 	}

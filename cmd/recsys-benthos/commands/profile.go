@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -30,15 +31,25 @@ type profile struct {
 	resources map[string]yaml.Node // by plugin: the fields of the first resource of it
 }
 
-// readProfile reads a profile with its variables filled in. The default one is
-// in the binary too.
-func readProfile(path string) (*profile, error) {
+// profileText returns the text of a profile. Those of config/ are in the binary too.
+func profileText(path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && path == defaultProfile {
-		data, err = fs.ReadFile(config.Files, "cluster.yaml")
+	if name, ours := strings.CutPrefix(path, "config/"); ours && errors.Is(err, fs.ErrNotExist) {
+		if embedded, err := fs.ReadFile(config.Files, name); err == nil {
+			return embedded, nil
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the profile: %w", err)
+	}
+	return data, nil
+}
+
+// readProfile reads a profile with its variables filled in.
+func readProfile(path string) (*profile, error) {
+	data, err := profileText(path)
+	if err != nil {
+		return nil, err
 	}
 	var file map[string]yaml.Node
 	if err := yaml.Unmarshal(fillVariables(data, os.LookupEnv), &file); err != nil {

@@ -1,11 +1,9 @@
 package commands
 
 import (
-	"errors"
 	"fmt"
-	"os"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -14,6 +12,7 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/model"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
+	"github.com/recsys-benthos/recsys-benthos/internal/terminal"
 )
 
 // servingFlags say what predict and recommend work with.
@@ -79,7 +78,7 @@ func (s served) recommender() (model.Recommender, error) {
 	if s.data == "" {
 		return of, nil
 	}
-	rated, err := ratings.ReadRatings(s.data)
+	rated, err := readRatings(s.data)
 	for _, r := range rated {
 		of.Users.Learn(r)
 	}
@@ -147,15 +146,15 @@ func recommendAction(c *cli.Context) error {
 	n, out, whom := c.Int("n"), c.String("out"), c.String("of")
 	switch {
 	case n < 1:
-		return fmt.Errorf("--n %d is less than 1", n)
+		return usagef("--n %d is less than 1", n)
 	case c.Bool("all") == c.IsSet("user"):
-		return errors.New("give either --user, or --all for all users")
+		return usagef("give either --user, or --all for all users")
 	case c.Bool("all") != (out != ""):
-		return errors.New("--all and --out belong together: the file, .jsonl, .csv or .parquet, that the lists are written into")
+		return usagef("--all and --out belong together: the file, .jsonl, .csv or .parquet, that the lists are written into")
 	case whom != "users" && whom != "movies":
-		return fmt.Errorf("--of %s is neither users nor movies", whom)
+		return usagef("--of %s is neither users nor movies", whom)
 	case out == "" && (c.IsSet("of") || c.IsSet("ids")):
-		return errors.New("--of and --ids belong to --all")
+		return usagef("--of and --ids belong to --all")
 	}
 	var ids []int64
 	if out != "" {
@@ -187,10 +186,9 @@ func recommendAction(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(list)
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SCORE\tRATING\tMOVIE\tTITLE\tGENRES")
+	table := terminal.NewTable(terminal.Column{Name: "SCORE"}, terminal.Column{Name: "RATING"}, terminal.Column{Name: "MOVIE"}, terminal.Column{Name: "TITLE", Fit: terminal.Cut}, terminal.Column{Name: "GENRES", Fit: terminal.Cut})
 	for _, r := range list.Items {
-		fmt.Fprintf(table, "%.3f\t%.2f\t%d\t%s\t%s\n", r.Score, r.Prediction, r.MovieID, r.Title, strings.Join(r.Genres, ", "))
+		table.Row(fmt.Sprintf("%.3f", r.Score), fmt.Sprintf("%.2f", r.Prediction), strconv.FormatInt(r.MovieID, 10), r.Title, strings.Join(r.Genres, ", "))
 	}
-	return table.Flush()
+	return printTable(table)
 }

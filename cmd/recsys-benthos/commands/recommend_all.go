@@ -69,6 +69,8 @@ func (b batchOf[L, R]) write(file *os.File, format func(io.Writer) listFile[L]) 
 	buffered := bufio.NewWriterSize(file, 1<<18)
 	written := format(buffered)
 	lists := make([]L, min(listsAtOnce, len(b.ids)))
+	p := newProgress("making lists", b.whom, int64(len(b.ids)))
+	defer p.end()
 	for some := range slices.Chunk(b.ids, listsAtOnce) {
 		var next atomic.Int64
 		var workers sync.WaitGroup
@@ -80,6 +82,7 @@ func (b batchOf[L, R]) write(file *os.File, format func(io.Writer) listFile[L]) 
 			})
 		}
 		workers.Wait()
+		p.add(len(some))
 		if err := written.write(lists[:len(some)]); err != nil {
 			return err
 		}
@@ -101,10 +104,10 @@ func readIDs(text string) ([]int64, error) {
 	}
 	data, failed := os.ReadFile(text)
 	if failed != nil {
-		return nil, fmt.Errorf("--ids %s is neither a list of ids such as 1,514 (%w) nor a file (%w)", text, err, failed)
+		return nil, usagef("--ids %s is neither a list of ids such as 1,514 (%w) nor a file (%w)", text, err, failed)
 	}
 	if ids, err = parseIDs(string(data)); err != nil {
-		return nil, fmt.Errorf("--ids %s: %w", text, err)
+		return nil, usagef("--ids %s: %w", text, err)
 	}
 	return ids, nil
 }

@@ -3,7 +3,6 @@ package commands
 import (
 	"encoding/csv"
 	"encoding/json"
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -23,7 +22,7 @@ func listExtension(path string) error {
 	case ".jsonl", ".csv", ".parquet":
 		return nil
 	default:
-		return fmt.Errorf("--out %s: %q is not a format; give a file that ends in .jsonl, .csv or .parquet", path, extension)
+		return usagef("--out %s: %q is not a format; give a file that ends in .jsonl, .csv or .parquet", path, extension)
 	}
 }
 

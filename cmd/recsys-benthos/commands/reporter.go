@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 )
 
@@ -31,7 +30,7 @@ type reporter struct {
 }
 
 func newReporter(quiet, asJSON bool) *reporter {
-	terminal := isatty.IsTerminal(os.Stderr.Fd()) && !asJSON && os.Getenv("TERM") != "dumb"
+	terminal := isTerminal(os.Stderr) && !asJSON
 	return &reporter{quiet: quiet, json: asJSON, terminal: terminal, out: os.Stderr, said: map[string]bool{}}
 }
 
@@ -110,9 +109,7 @@ func (r *reporter) bar(what string, size int64) *bar {
 		r.say(what)
 		return &bar{}
 	}
-	return &bar{progressbar.NewOptions64(size, progressbar.OptionSetWriter(r.out), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())}
+	return &bar{newBar(r.out, what, "bytes", size)}
 }
 
 // bar is a progress bar; without a terminal it shows nothing.
@@ -178,9 +175,7 @@ func (r *reporter) loading(s status, history int64, started time.Time) bool {
 	}
 	if r.terminal {
 		if r.bars == nil {
-			r.bars = progressbar.NewOptions64(history, progressbar.OptionSetWriter(r.out), progressbar.OptionSetDescription("history"),
-				progressbar.OptionSetWidth(24), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-				progressbar.OptionSetItsString("events"), progressbar.OptionClearOnFinish())
+			r.bars = newBar(r.out, "history", "events", history)
 		}
 		_ = r.bars.Set64(s.events)
 	}

@@ -127,7 +127,9 @@ func setupAction(c *cli.Context) error {
 		{"Kibana", func(ctx context.Context) error { return s.setUpKibana(ctx, c.Bool("dry-run"), told) }},
 	} {
 		ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
+		done := busy("setting up " + step.server)
 		err := step.run(ctx)
+		done()
 		cancel()
 		if err != nil {
 			return fmt.Errorf("setting up %s: %w", step.server, err)

@@ -60,7 +60,7 @@ type trained struct {
 
 // readLog reads ratings, and tags where they are asked for.
 func readLog(c *cli.Context) (log ratings.Log, err error) {
-	if log.Ratings, err = ratings.ReadRatings(c.String("ratings")); err != nil || !c.IsSet("tags") {
+	if log.Ratings, err = readRatings(c.String("ratings")); err != nil || !c.IsSet("tags") {
 		return log, err
 	}
 	tags, err := ratings.ReadTags(c.String("tags"))
@@ -81,11 +81,11 @@ func trainAction(c *cli.Context) error {
 	}
 	holdout := c.Float64("holdout")
 	if !(holdout >= 0 && holdout < 1) {
-		return fmt.Errorf("--holdout %v does not lie between 0 and 1", holdout)
+		return usagef("--holdout %v does not lie between 0 and 1", holdout)
 	}
 	tolerance := c.Float64("tolerance")
 	if math.IsNaN(tolerance) || math.IsInf(tolerance, 0) {
-		return fmt.Errorf("--tolerance %v is not a number of stars", tolerance)
+		return usagef("--tolerance %v is not a number of stars", tolerance)
 	}
 	early := training.EarlyStop{Share: c.Float64("early-stop"), Patience: c.Int("early-stop-patience")}
 	if err := early.Validate(p.Algorithm); err != nil {
@@ -105,7 +105,7 @@ func trainAction(c *cli.Context) error {
 	job := training.Job{
 		Parameters: p, Holdout: holdout,
 		Tolerance: tolerance, Force: c.Bool("force"), Source: c.String("ratings"), Tool: "recsys-benthos " + version,
-		EarlyStop: early, Progress: iterationBar(),
+		EarlyStop: early, Progress: iterations(),
 	}
 	if c.Bool("warm-start") {
 		var why string

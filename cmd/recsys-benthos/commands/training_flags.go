@@ -2,14 +2,10 @@ package commands
 
 import (
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"strings"
 	"time"
 
-	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
 	"github.com/urfave/cli/v2"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -62,34 +58,26 @@ func parameters(c *cli.Context) (als.Parameters, error) {
 	if p.Preference.Rank == 0 && p.Algorithm != als.Implicit {
 		p.Preference = nil
 	}
-	return p, p.Validate()
+	if err := p.Validate(); err != nil {
+		return p, usageError{err}
+	}
+	return p, nil
 }
 
-// iterationBar returns a function that shows the progress of training: a bar on a
-// terminal, a line every ten seconds elsewhere.
-func iterationBar() func(als.Progress) {
-	if !isatty.IsTerminal(os.Stderr.Fd()) {
-		return iterationLines(os.Stderr)
-	}
-	var bar *progressbar.ProgressBar
-	return func(p als.Progress) {
-		if bar == nil || p.Iteration == 1 {
-			bar = progressbar.NewOptions(p.Total, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(24),
-				progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish())
+// iterations returns a function that shows the progress of training, and costs an
+// iteration nothing that could be measured.
+func iterations() func(als.Progress) {
+	var p *progress
+	return func(at als.Progress) {
+		if p == nil || at.Iteration == 1 {
+			p = newProgress("training, "+at.Head, "iterations", int64(at.Total))
+			p.began = p.began.Add(-at.Elapsed)
 		}
-		bar.Describe("training, " + describe(p))
-		_ = bar.Set(p.Iteration) // what cannot be drawn is not missed
-	}
-}
-
-func iterationLines(to io.Writer) func(als.Progress) {
-	told := time.Now()
-	return func(p als.Progress) {
-		if time.Since(told) < 10*time.Second {
-			return
+		p.describe(func() string { return "training, " + describe(at) })
+		p.set(int64(at.Iteration))
+		if at.Iteration == at.Total {
+			p.end()
 		}
-		told = time.Now()
-		fmt.Fprintf(to, "training, %s: iteration %d of %d, %s left\n", describe(p), p.Iteration, p.Total, p.Remaining().Round(time.Second))
 	}
 }
 

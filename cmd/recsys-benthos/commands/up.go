@@ -85,15 +85,15 @@ func newUp(c *cli.Context) (*up, error) {
 	}
 	switch {
 	case !(u.rate >= 0 && u.rate <= maxRate):
-		return nil, fmt.Errorf("--rate %v is not between 0 and %d; give events a second, or 0 for as fast as possible", u.rate, maxRate)
+		return nil, usagef("--rate %v is not between 0 and %d; give events a second, or 0 for as fast as possible", u.rate, maxRate)
 	case !(u.history >= 0 && u.history <= 1):
-		return nil, fmt.Errorf("--history %v does not lie between 0 and 1", u.history)
+		return nil, usagef("--history %v does not lie between 0 and 1", u.history)
 	case u.retrain < 1:
-		return nil, fmt.Errorf("--retrain %d is less than 1", u.retrain)
+		return nil, usagef("--retrain %d is less than 1", u.retrain)
 	case u.untilPredictions < 0:
-		return nil, fmt.Errorf("--until-predictions %d is negative", u.untilPredictions)
+		return nil, usagef("--until-predictions %d is negative", u.untilPredictions)
 	case u.duration < 0:
-		return nil, fmt.Errorf("--for %s is negative", u.duration)
+		return nil, usagef("--for %s is negative", u.duration)
 	}
 	u.stopsByItself = u.untilPredictions > 0 || u.duration > 0
 	return u, nil

@@ -1,0 +1,38 @@
+package elasticsearch
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+	"github.com/tidwall/gjson"
+)
+
+// Server returns the version of the first node that answers, and what time it was
+// there, to the second; zero if it does not say.
+func Server(ctx context.Context, s Settings) (version string, clock time.Time, err error) {
+	transport, wire, err := newTransport(s)
+	if err != nil {
+		return "", clock, err
+	}
+	defer wire.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	response, err := esapi.InfoRequest{}.Do(ctx, transport)
+	if err != nil {
+		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %w", s.URLs[0].Redacted(), err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %w", s.URLs[0].Redacted(), err)
+	}
+	if response.IsError() {
+		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %s", s.URLs[0].Redacted(), response.Status())
+	}
+	clock, _ = http.ParseTime(response.Header.Get("Date")) // zero if there is none
+	return gjson.GetBytes(answer, "version.number").String(), clock, nil
+}
