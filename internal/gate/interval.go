@@ -37,7 +37,12 @@ func (m *moments) add(s sums) {
 	m.weights += s.weight * s.weight
 }
 
+// ratio is NaN of users without weight, such as those of a draw whom the champion
+// recommends nothing that they choose.
 func (m *moments) ratio() ratio {
+	if m.weight == 0 {
+		return ratio{value: math.NaN()}
+	}
 	r := ratio{value: m.value / m.weight}
 	if m.n < 2 {
 		return r
@@ -86,7 +91,7 @@ func bootstrapT(seed uint64, of []sums, bound float64) (point float64, interval 
 }
 
 // studentized is finite also of a draw without spread, as of one user drawn every
-// time.
+// time, or without weight.
 func studentized(drawn, r ratio) float64 {
 	const least = 1e-12
 	difference := drawn.value - r.value

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -143,5 +144,21 @@ func TestEffectiveUsers(t *testing.T) {
 		if got := effectiveUsers(c.counts); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("%v: got %v, want %v", c.counts, got, c.want)
 		}
+	}
+}
+
+// TestAnIntervalIsFiniteWhereFewUsersHaveWeight: the relative change of NDCG, where the
+// champion is right for one user of many, was NaN, and no manifest could be written.
+func TestAnIntervalIsFiniteWhereFewUsersHaveWeight(t *testing.T) {
+	of := []sums{{value: -0.1, weight: 0.2}}
+	for range 9 {
+		of = append(of, sums{value: 0.3})
+	}
+	point, interval := bootstrapT(1, of, mostRelative)
+	if math.IsNaN(point) || math.IsNaN(interval.Low) || math.IsNaN(interval.High) || interval.Low > point || interval.High < point {
+		t.Errorf("%v, %+v", point, interval)
+	}
+	if _, err := json.Marshal(interval); err != nil {
+		t.Error(err)
 	}
 }
