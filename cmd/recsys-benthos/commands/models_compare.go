@@ -139,6 +139,9 @@ func verdictLine(v *message.Verdict, words string) string {
 	if v == nil {
 		return words
 	}
+	if strings.HasPrefix(v.Reason, v.Outcome) {
+		return v.Reason
+	}
 	return strings.TrimSuffix(v.Outcome+": "+v.Reason, ": ")
 }
 

@@ -19,6 +19,17 @@ function showModels() {
   return attempt('ad-problem', readModels);
 }
 
+let followed; // sequence of the newest announcement when the versions were read
+
+// followModels reads the versions anew when one was promoted, by whomever, unless a
+// question is open.
+function followModels(live) {
+  const newest = live.models.length ? live.models[0].sequence : undefined;
+  if (newest === followed) return;
+  followed = newest;
+  if (!byId('view-models').hidden && !byId('ad-dialog').open && byId('key').hidden) showModels();
+}
+
 async function readModels() {
   const answer = await ask('GET', 'api/models');
   versions = answer.models.toReversed();

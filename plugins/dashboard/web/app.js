@@ -27,6 +27,7 @@ function connect() {
     if (paused) return;
     connection('live', 'Live');
     render();
+    followModels(state);
     findLatest().then(renderTables);
   };
   stream.onerror = () => paused || connection('lost', 'Connection lost, retrying…');
