@@ -21,7 +21,7 @@ func Server(ctx context.Context, s Settings) (version string, clock time.Time, e
 	defer wire.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	response, err := esapi.InfoRequest{}.Do(ctx, transport)
+	response, err := esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"nodes.*.version"}}.Do(ctx, transport)
 	if err != nil {
 		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %w", s.URLs[0].Redacted(), err)
 	}
@@ -34,5 +34,5 @@ func Server(ctx context.Context, s Settings) (version string, clock time.Time, e
 		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %s", s.URLs[0].Redacted(), response.Status())
 	}
 	clock, _ = http.ParseTime(response.Header.Get("Date")) // zero if there is none
-	return gjson.GetBytes(answer, "version.number").String(), clock, nil
+	return gjson.GetBytes(answer, "nodes.*.version").String(), clock, nil
 }

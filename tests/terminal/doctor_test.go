@@ -207,7 +207,7 @@ func TestDoctorFindsAClockOfElasticsearchThatIsBehind(t *testing.T) {
 		w.Header().Set("X-Elastic-Product", "Elasticsearch")
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Date", time.Now().Add(-time.Minute).UTC().Format(http.TimeFormat))
-		fmt.Fprint(w, `{"version":{"number":"7.17.0"}}`)
+		fmt.Fprint(w, `{"nodes":{"a":{"version":"7.17.0"}}}`)
 	}))
 	defer server.Close()
 	e := examine(t, []string{"KAFKA_BROKERS=" + freeAddress(t), "CASSANDRA_ADDRESSES=" + freeAddress(t), "ELASTICSEARCH_URLS=" + server.URL}, "-r", "config/cluster.yaml")

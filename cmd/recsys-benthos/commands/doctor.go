@@ -31,7 +31,7 @@ Nothing has to run: what is not there is said once. The exit code is 3 if there 
 			&cli.StringFlag{Name: "listen", Usage: "address of the live page", Value: "127.0.0.1:4195", EnvVars: []string{"RECSYS_LISTEN"}},
 			&cli.DurationFlag{Name: "timeout", Usage: "how long to wait for each server", Value: 5 * time.Second},
 			&cli.DurationFlag{Name: "model-age", Usage: "age of the champion from which it is worth a warning", Value: 7 * 24 * time.Hour},
-			sessionFlag(), jsonFlag(),
+			sessionFlag(), replicasFlag(), jsonFlag(),
 		},
 		Action: doctorAction,
 	}
@@ -58,6 +58,7 @@ type finding struct {
 type doctor struct {
 	profile, state, admin, listen string
 	timeout, session, modelAge    time.Duration
+	replicas                      int // of each index
 
 	resources *profile // nil if it cannot be read
 	embedded  bool     // the profile is that of one machine
@@ -74,7 +75,7 @@ func doctorAction(c *cli.Context) error {
 	}
 	d := &doctor{
 		profile: c.String("profile"), state: c.String("state"), admin: c.String("admin"), listen: c.String("listen"),
-		timeout: c.Duration("timeout"), session: c.Duration("session-timeout"), modelAge: c.Duration("model-age"),
+		timeout: c.Duration("timeout"), session: c.Duration("session-timeout"), modelAge: c.Duration("model-age"), replicas: c.Int("index-replicas"),
 	}
 	if err := d.setEnvironment(); err != nil {
 		return err

@@ -46,7 +46,7 @@ func (d *doctor) checkServers(ctx context.Context) {
 	}
 	areas := map[string]string{"Kafka": "topics", "Cassandra": "schema", "Elasticsearch": "schema"}
 	found := map[string]int{}
-	for _, p := range s.check(ctx, d.timeout, d.session, 1) {
+	for _, p := range s.check(ctx, d.timeout, d.session, d.replicas) {
 		mend := p.Mend
 		if d.embedded && p.Server == "Kafka" {
 			mend = "start recsys-benthos up or recsys-benthos broker again: it makes the topics that are missing"

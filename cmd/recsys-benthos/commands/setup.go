@@ -31,7 +31,7 @@ edit a copy of it. --check changes nothing: it says what breaks a promise of the
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be created, and create nothing"},
 			&cli.BoolFlag{Name: "check", Usage: "compare what is there with what the pipelines rely on"},
 			&cli.StringFlag{Name: "cassandra-replication", Usage: "replication of a new keyspace, as CQL; by default 3, or as many as there are nodes", EnvVars: []string{"CASSANDRA_REPLICATION"}},
-			&cli.IntFlag{Name: "index-replicas", Usage: "replicas of each index", Value: 1, EnvVars: []string{"ELASTICSEARCH_REPLICAS"}},
+			replicasFlag(),
 			sessionFlag(),
 			&cli.DurationFlag{Name: "timeout", Usage: "how long to try to reach each server", Value: 30 * time.Second},
 			jsonFlag(),
@@ -173,4 +173,9 @@ func (s servers) setUpElasticsearch(ctx context.Context, dryRun bool, replicas i
 		}
 	}
 	return err
+}
+
+// replicasFlag is what index templates shall say.
+func replicasFlag() cli.Flag {
+	return &cli.IntFlag{Name: "index-replicas", Usage: "replicas of each index", Value: 1, EnvVars: []string{"ELASTICSEARCH_REPLICAS"}}
 }
