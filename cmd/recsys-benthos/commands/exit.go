@@ -26,8 +26,35 @@ EXIT CODES:
    0 success, 1 failure, 2 wrong usage, 3 doctor found a problem, 130 ended by Ctrl-C
 `
 
+// mainHelp stands for the text that Benthos has for its own program.
+const mainHelp = `NAME:
+   {{.HelpName}} - a realtime movie recommender made of declarative pipelines
+
+USAGE:
+   {{.HelpName}} command [command options]
+
+DESCRIPTION:
+   Begin with a recommender that runs here, and look at http://127.0.0.1:4195/
+
+     {{.HelpName}} up
+
+   Write its pipelines out, edit them, and check what was edited:
+
+     {{.HelpName}} init
+     {{.HelpName}} lint -r config/embedded.yaml ./pipelines/...
+     {{.HelpName}} test -r config/test.yaml ./pipelines/...
+
+   When something is wrong:
+
+     {{.HelpName}} doctor
+
+COMMANDS:{{template "visibleCommandCategoryTemplate" .}}
+
+GLOBAL OPTIONS:{{template "visibleFlagTemplate" .}}
+`
+
 func init() {
-	cli.AppHelpTemplate += exitCodes
+	cli.AppHelpTemplate = mainHelp + exitCodes
 	cli.CommandHelpTemplate += exitCodes
 	cli.SubcommandHelpTemplate += exitCodes
 }
