@@ -145,7 +145,7 @@ func lagRows(s live.Snapshot) (rows [][]string) {
 // coverage is what stands under the calibration.
 func coverage(c live.Calibration) string {
 	if c.Stated == 0 {
-		return ""
+		return "How sure versions are is told where als_predict evaluates (RECSYS_EVALUATE=true)."
 	}
 	return fmt.Sprintf("%.0f %% of %s ratings lie within the stated 80 %% interval.", math.Floor(100*float64(c.Within)+.5), whole(c.Stated))
 }

@@ -215,7 +215,7 @@ function drawGenres(state) {
 
 function drawCalibration(state) {
   const { bins, stated, within } = state.calibration;
-  setText('coverage', stated === 0 ? '' : `${Math.round(100 * within)} % of ${whole(stated)} ratings lie within the stated 80 % interval.`);
+  setText('coverage', stated === 0 ? 'How sure versions are is told where als_predict evaluates (RECSYS_EVALUATE=true).' : `${Math.round(100 * within)} % of ${whole(stated)} ratings lie within the stated 80 % interval.`);
   if (setEmpty('calibration', bins.length ? '' : whyEmpty(state, 'actual rating to compare with'))) return;
   const axis = { axisLine: { lineStyle: { color: color('line') } }, axisLabel: { color: color('soft') }, nameTextStyle: { color: color('soft') } };
   chart('calibration').setOption({
