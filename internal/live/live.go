@@ -64,7 +64,8 @@ type Aggregates struct {
 	lastUse    uint32
 	models     []Model // greatest sequence first
 	reasons    []DeadLetter
-	lags       []GroupLag // by group and topic
+	lags       []GroupLag      // by group and topic
+	forgotten  map[int64]int64 // users, with the moment until which
 }
 
 // second is one step of the throughput.
@@ -99,6 +100,7 @@ func New(c Config) *Aggregates {
 		throughput: newRing[second](1000, throughputSec),
 		genreIndex: map[string]int{},
 		movies:     movies{},
+		forgotten:  map[int64]int64{},
 	}
 	for i := range a.spans {
 		a.spans[i] = newSpan(wider[i] * c.Window)
@@ -222,6 +224,9 @@ func (a *Aggregates) addGenres(p *prediction, step *coarsePoint) {
 
 // addRow keeps the predictions made last, in whatever order they arrive.
 func (a *Aggregates) addRow(p *prediction, version *versionUse, movie *movieUse, at int64) {
+	if a.isForgotten(p.user, at) {
+		return
+	}
 	row := Prediction{
 		At: at, User: p.user, Movie: p.movie, Title: movie.title, Genres: movie.genres, Value: Number(p.value),
 		ColdUser: p.coldUser, ColdMovie: p.coldMovie, ModelVersion: version.version,

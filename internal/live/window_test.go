@@ -163,3 +163,48 @@ func TestLagsAreKeptWhileSomebodyTells(t *testing.T) {
 		t.Errorf("two minutes later lags are %+v", got)
 	}
 }
+
+func TestAForgottenUserHasNoRows(t *testing.T) {
+	a, c := newTest()
+	feed := func(id int, user int64, at time.Time) {
+		t.Helper()
+		if err := a.Prediction(0, fmt.Appendf(nil, `{"request_id":"%d","user_id":%d,"movie_id":1,"prediction":3,"predicted_at":%q}`, id, user, at.Format(time.RFC3339Nano))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range keptRecent + 5 { // the ring has gone round
+		feed(i, int64(i%2), c.t.Add(-time.Minute))
+	}
+	a.Forget(1, c.t.UnixMilli())
+	rows := func(user int64) int {
+		_, fit := a.Search(Query{User: user, HasUser: true})
+		for _, p := range a.Snapshot().Latest {
+			if user == 1 && p.User == 1 && p.At <= c.t.Add(-time.Minute).UnixMilli() {
+				t.Errorf("the latest predictions have %+v", p)
+			}
+		}
+		return fit
+	}
+	if rows(1) != 0 || rows(0) != keptRecent/2 {
+		t.Errorf("%d rows of the forgotten user, %d of the other", rows(1), rows(0))
+	}
+	feed(900_000, 1, c.t.Add(-time.Second)) // read later, as after a restart
+	c.t = c.t.Add(time.Minute)
+	feed(900_001, 1, c.t) // the user is back
+	if rows(1) != 1 || a.Snapshot().Totals.Predictions != keptRecent+7 {
+		t.Errorf("%d rows of a user who is back, %d predictions", rows(1), a.Snapshot().Totals.Predictions)
+	}
+	for i := range keptRecent + 3 { // the ring goes round again
+		feed(1_000_000+i, 7, c.t)
+	}
+	if rows(7) != keptRecent {
+		t.Errorf("%d rows", rows(7))
+	}
+	for i := range int64(keptForgotten + 10) {
+		a.forgotten[1000+i] = i // the newest last
+	}
+	a.Forget(5, 1<<40)
+	if len(a.forgotten) > keptForgotten || a.forgotten[5] != 1<<40 || a.forgotten[1000+keptForgotten] == 0 {
+		t.Errorf("%d users are remembered as forgotten", len(a.forgotten))
+	}
+}

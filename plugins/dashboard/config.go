@@ -35,7 +35,7 @@ and dead letters. It needs nothing from the internet. Where `+"`recommend_http`"
 reasons, stars to rate by and ratings to take back, and `+"`#models`"+`, where versions are compared, promoted and rolled back.
 
 What a message is follows from its topic (metadata `+"`kafka_topic`"+`, else that of the record it began as): `+"`models`"+` holds model announcements, `+"`dead_letters`"+` holds dead
-letters (their reason in the metadata `+"`error`"+`), any other topic, or none, holds predictions. Markers of a partition's end (metadata
+letters (their reason in the metadata `+"`error`"+`), `+"`events`"+` holds events, of which those of type forget_user take a user's rows away; any other topic, or none, holds predictions. Markers of a partition's end (metadata
 `+"`kafka_end_of_partition`"+`) and tombstones are not counted. Messages of the input kafka_lag show how far consumer groups are behind. A message that cannot be read fails, and changes nothing.
 
 Memory is bounded. The page starts empty at each start and is filled from the topics: read them from the earliest record and without a consumer group.

@@ -18,6 +18,7 @@ import (
 const (
 	modelsTopic      = "models"
 	deadLettersTopic = "dead_letters"
+	eventsTopic      = "events"
 )
 
 // listenRetry is the wait between two attempts to listen on the address.
@@ -150,14 +151,33 @@ func (d *dashboard) add(m *service.Message) error {
 	if kind, _ := m.MetaGet("recsys_kind"); kind == "consumer_lag" {
 		return d.live.Lag(data)
 	}
-	if topic == modelsTopic {
+	switch topic {
+	case modelsTopic:
 		return d.live.Announcement(data)
+	case eventsTopic:
+		d.forget(data, from)
+		return nil
 	}
 	var partition int32
 	if from != nil {
 		partition = from.Partition
 	}
 	return d.live.Prediction(partition, data)
+}
+
+// forget takes the rows of a user away who wants that. Of other events, and of what is
+// none, the page has nothing to show: ingest.yaml reports them.
+func (d *dashboard) forget(data []byte, from *message.Origin) {
+	rules := message.EventRules{MaxFuture: time.Hour} // clocks differ
+	event, err := rules.DecodeEvent("dashboard", data)
+	if err != nil || event.Type != message.ForgetUser {
+		return
+	}
+	at := time.Now()
+	if from != nil {
+		at = from.Time
+	}
+	d.live.Forget(event.User, at.UnixMilli())
 }
 
 func metaIsTrue(m *service.Message, key string) bool {

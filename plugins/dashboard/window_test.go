@@ -99,3 +99,29 @@ func TestPredictionsAreSearchedByUserAndTitle(t *testing.T) {
 		}
 	}
 }
+
+func TestAForgottenUserIsNotShown(t *testing.T) {
+	d, url := startTest(t, minRefresh)
+	prediction := func(id string) *service.Message {
+		return withMeta(fmt.Sprintf(`{"request_id":%q,"user_id":514,"movie_id":1,"title":"Heat (1995)","prediction":3,"predicted_at":%q}`, id, time.Now().Add(-time.Second).Format(time.RFC3339Nano)))
+	}
+	found := func() string {
+		_, body := get(t, url+"/live/predictions?user=514")
+		_, latest := get(t, url+"/live/snapshot")
+		return fmt.Sprint(strings.Count(body, "Heat"), " ", strings.Count(latest, `"user_id":514`))
+	}
+	write := func(batch ...*service.Message) {
+		t.Helper()
+		if err := d.WriteBatch(context.Background(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(prediction("a"), withMeta(`{"event_type":"rate","user_id":514,"movie_id":1,"value":3,"timestamp":1}`, "kafka_topic", "events"), withMeta("no event", "kafka_topic", "events"))
+	if got := found(); got != "1 1" {
+		t.Errorf("rows before: %s", got)
+	}
+	write(withMeta(fmt.Sprintf(`{"event_type":"forget_user","user_id":"514","timestamp":%d}`, time.Now().Add(time.Minute).Unix()), "kafka_topic", "events"), prediction("b"))
+	if got := found(); !strings.HasPrefix(got, "0 ") {
+		t.Errorf("rows after: %s", got)
+	}
+}
