@@ -16,6 +16,7 @@ const root = "../.."
 // block is a fenced block of a page.
 type block struct {
 	page     string // docs/swap-a-sink.md
+	section  string // the last heading of the second level above it
 	line     int    // of the opening fence
 	language string // yaml, sh, …
 	text     string
@@ -33,12 +34,13 @@ const (
 	noteFile         = "file"          // yaml, json, csv: the file of the page's folder that it is
 	noteReplaces     = "replaces"      // yaml: the resource of a file that it is put in the place of
 	noteSameAs       = "same as"       // yaml: the file of the repository that says the same
-	noteLeaveRunning = "leave running" // sh: its last command runs until the page's end
+	noteIsIn         = "is in"         // any: the file of the repository that has it word by word
+	noteLeaveRunning = "leave running" // sh: it runs until the section's end; after a colon an address that answers once it is ready
 	noteOutput       = "output"        // text: what the sh block above it prints, … for what differs
 )
 
 var knownNotes = []string{
-	noteNeedsServers, noteNotRun, noteNotLinted, noteFile, noteReplaces, noteSameAs, noteLeaveRunning, noteOutput,
+	noteNeedsServers, noteNotRun, noteNotLinted, noteFile, noteReplaces, noteSameAs, noteIsIn, noteLeaveRunning, noteOutput,
 }
 
 // note returns what follows the name of a note, and whether the block has it.
@@ -66,6 +68,7 @@ func blocks(page, text string) (all []block, err error) {
 	var open *block
 	var indent, closing string
 	var notes, lines []string
+	section := ""
 	for i, line := range strings.Split(text, "\n") {
 		if open != nil {
 			if strings.TrimSpace(line) != closing {
@@ -79,8 +82,11 @@ func blocks(page, text string) (all []block, err error) {
 		}
 		if match := fence.FindStringSubmatch(line); match != nil {
 			indent, closing = match[1], match[2]
-			open = &block{page: page, line: i + 1, language: match[3], notes: notes}
+			open = &block{page: page, section: section, line: i + 1, language: match[3], notes: notes}
 			continue
+		}
+		if title, ok := strings.CutPrefix(line, "## "); ok {
+			section = title
 		}
 		if match := comment.FindStringSubmatch(line); match != nil {
 			notes = append(notes, match[1])
@@ -144,6 +150,9 @@ func TestEveryBlockSaysWhatItIs(t *testing.T) {
 		for _, b := range pageBlocks(t, page) {
 			if !slices.Contains(languages, b.language) {
 				t.Errorf("%s: nobody checks blocks in %q; use one of %q", b.at(), b.language, languages)
+			}
+			if file, ok := b.note(noteIsIn); ok && !strings.Contains(readFile(t, file), b.text) {
+				t.Errorf("%s: %s does not have this block word by word; copy it anew", b.at(), file)
 			}
 			for _, note := range b.notes {
 				name, reason, _ := strings.Cut(note, ":")
