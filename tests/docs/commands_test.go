@@ -3,6 +3,7 @@ package docs
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -190,12 +191,7 @@ var configurationFile = regexp.MustCompile(`^(\./)?(config|pipelines)/[^*$…]*\
 func TestEveryCommandExists(t *testing.T) {
 	checked := 0
 	for _, page := range pages(t) {
-		written := map[string]bool{}
-		for _, b := range pageBlocks(t, page) {
-			if file, ok := b.note(noteFile); ok {
-				written[filepath.Clean(file)] = true
-			}
-		}
+		written := writtenFiles(t, page)
 		for _, b := range pageBlocks(t, page) {
 			if b.language != "sh" {
 				continue
@@ -210,6 +206,21 @@ func TestEveryCommandExists(t *testing.T) {
 		}
 	}
 	t.Logf("%d calls of recsys-benthos are checked", checked)
+}
+
+// writtenFiles are those that a page has its reader write, or expects of another.
+func writtenFiles(t *testing.T, page string) map[string]bool {
+	t.Helper()
+	written := map[string]bool{}
+	for _, b := range pageBlocks(t, page) {
+		if file, ok := b.note(noteFile); ok {
+			written[filepath.Clean(file)] = true
+		}
+		if other, ok := b.note(noteFilesOf); ok {
+			maps.Copy(written, writtenFiles(t, other))
+		}
+	}
+	return written
 }
 
 func checkCall(t *testing.T, b block, c call, written map[string]bool) (checked int) {

@@ -32,6 +32,7 @@ const (
 	noteNotRun       = "not run"       // sh: likewise, with the reason after a colon
 	noteNotLinted    = "not linted"    // yaml: with the reason after a colon
 	noteFile         = "file"          // yaml, json, csv: the file of the page's folder that it is
+	noteFilesOf      = "files of"      // sh: the page whose files are there already
 	noteReplaces     = "replaces"      // yaml: the resource of a file that it is put in the place of
 	noteSameAs       = "same as"       // yaml: the file of the repository that says the same
 	noteIsIn         = "is in"         // any: the file of the repository that has it word by word
@@ -40,7 +41,7 @@ const (
 )
 
 var knownNotes = []string{
-	noteNeedsServers, noteNotRun, noteNotLinted, noteFile, noteReplaces, noteSameAs, noteIsIn, noteLeaveRunning, noteOutput,
+	noteNeedsServers, noteNotRun, noteNotLinted, noteFile, noteFilesOf, noteReplaces, noteSameAs, noteIsIn, noteLeaveRunning, noteOutput,
 }
 
 // note returns what follows the name of a note, and whether the block has it.

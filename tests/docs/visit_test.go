@@ -3,6 +3,7 @@ package docs
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,7 +22,7 @@ import (
 )
 
 // patience bounds what takes seconds, on a machine that runs everything else too.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // sample is the MovieLens that the commands of the documentation are given: a
 // small one, without the internet.
@@ -89,6 +90,13 @@ func (v *visit) follow(all []block) {
 	for i, b := range all {
 		if i > 0 && b.section != all[i-1].section {
 			v.leave()
+		}
+		if page, ok := b.note(noteFilesOf); ok {
+			for _, other := range pageBlocks(v.T, page) {
+				if other.has(noteFile) {
+					v.write(other)
+				}
+			}
 		}
 		switch {
 		case b.has(noteFile):
@@ -263,7 +271,7 @@ func (v *visit) runUntil(b, shown block) {
 		if err == nil && missing == nil {
 			return
 		}
-		if len(v.running) == 0 || time.Now().After(deadline) {
+		if len(v.running) == 0 || v.ended() || time.Now().After(deadline) {
 			v.Fatalf("%s: it does not print %q, as %s shows (%v); it prints:\n%s%s", b.at(), missing, shown.at(), err, out, v.said())
 		}
 		select {
@@ -307,8 +315,38 @@ func (v *visit) start(b block) {
 	l.Process = process
 	v.running = append(v.running, l)
 	if address, _ := b.note(noteLeaveRunning); address != "" {
-		v.await(l, v.here(address))
+		v.await(l, func() error { return answers(v.here(address)) })
 	}
+	if all, err := calls(b.text); err == nil && slices.ContainsFunc(all, call.isBroker) {
+		// It says that it listens, which is what a person waits for.
+		v.await(l, func() error { return listens(v.kafka) })
+	}
+}
+
+// isBroker tells the embedded broker.
+func (c call) isBroker() bool {
+	arguments, ours := c.ours()
+	return ours && len(arguments) > 0 && arguments[0] == "broker"
+}
+
+func answers(address string) error {
+	response, err := http.Get(address)
+	if err != nil {
+		return err
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", address, response.Status)
+	}
+	return nil
+}
+
+func listens(address string) error {
+	connection, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return err
+	}
+	return connection.Close()
 }
 
 // lastByExec has the last command of a script take the shell's place.
@@ -325,20 +363,16 @@ func lastByExec(script string) string {
 	return script[:at] + "exec " + script[at:]
 }
 
-// await waits until an address answers.
-func (v *visit) await(l *left, address string) {
+// await waits until a block that was left running is ready.
+func (v *visit) await(l *left, ready func() error) {
 	v.Helper()
 	for deadline := time.Now().Add(patience); ; {
-		response, err := http.Get(address)
+		err := ready()
 		if err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
-			err = fmt.Errorf("it answers %s", response.Status)
+			return
 		}
 		if ended := l.Ended(); ended != nil || time.Now().After(deadline) {
-			v.Fatalf("%s: %s is not there after %s: %v, %v%s", l.block.at(), address, patience, err, ended, v.said())
+			v.Fatalf("%s: it is not ready: %v, %v%s", l.block.at(), err, ended, v.said())
 		}
 		select {
 		case <-l.Done:
@@ -363,6 +397,11 @@ func (v *visit) leave() {
 		}
 	}
 	v.running = nil
+}
+
+// ended reports whether something that was to run on has ended.
+func (v *visit) ended() bool {
+	return slices.ContainsFunc(v.running, func(l *left) bool { return l.Ended() != nil })
 }
 
 // said is what the running blocks have printed.
