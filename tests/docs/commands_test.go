@@ -82,12 +82,12 @@ func (c call) ours() (arguments []string, ok bool) {
 // help is what a command says of itself.
 type help struct {
 	commands []string
-	flags    map[string]bool // by name with dashes: whether a value follows
+	flags    map[string]bool // by name without dashes, of which one or two do: whether a value follows
 }
 
 var (
 	helpCommand = regexp.MustCompile(`^   ([a-z][a-z_-]*(?:, [a-z][a-z_-]*)*)(?:  +.*)?$`)
-	helpFlag    = regexp.MustCompile(`(?:^ {3}|, )(--?[A-Za-z0-9][A-Za-z0-9.-]*)( [A-Za-z]+)?`)
+	helpFlag    = regexp.MustCompile(`(?:^ {3}|, )--?([A-Za-z0-9][A-Za-z0-9.-]*)( [A-Za-z]+)?`)
 	helps       sync.Map // func() (help, error) by the path of the command
 )
 
@@ -107,7 +107,7 @@ func helpOf(path ...string) (help, error) {
 }
 
 func parseHelp(text string) help {
-	h := help{flags: map[string]bool{"--help": false, "-h": false}}
+	h := help{flags: map[string]bool{"help": false, "h": false}}
 	section := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
@@ -141,7 +141,7 @@ func checkArguments(arguments []string) error {
 		argument := arguments[i]
 		if strings.HasPrefix(argument, "-") && argument != "-" {
 			name, _, given := strings.Cut(argument, "=")
-			value, known := h.flags[name]
+			value, known := h.flags[strings.TrimLeft(name, "-")]
 			if !known {
 				return fmt.Errorf("%s has no flag %s", strings.Join(append([]string{"recsys-benthos"}, path...), " "), name)
 			}
@@ -178,7 +178,7 @@ func takesArguments(path []string) bool {
 func flagsBehind(path []string, h help, arguments []string) error {
 	for _, argument := range arguments {
 		name, _, _ := strings.Cut(argument, "=")
-		if _, known := h.flags[name]; known {
+		if _, known := h.flags[strings.TrimLeft(name, "-")]; known && strings.HasPrefix(name, "-") {
 			return fmt.Errorf("recsys-benthos %s does not see %s behind the argument %s; put flags first", strings.Join(path, " "), name, arguments[0])
 		}
 	}
@@ -192,6 +192,12 @@ func TestEveryCommandExists(t *testing.T) {
 	checked := 0
 	for _, page := range pages(t) {
 		written := writtenFiles(t, page)
+		for _, line := range inProse(readFile(t, page)) {
+			if err := checkLine(t, line); err != nil {
+				t.Errorf("%s: `%s`: %v", page, line, err)
+			}
+			checked++
+		}
 		for _, b := range pageBlocks(t, page) {
 			if b.language != "sh" {
 				continue
@@ -206,6 +212,18 @@ func TestEveryCommandExists(t *testing.T) {
 		}
 	}
 	t.Logf("%d calls of recsys-benthos are checked", checked)
+}
+
+// inProse returns the commands of ours that stand between the words of a page. What
+// has … in it is no whole command.
+func inProse(text string) (lines []string) {
+	for _, span := range code.FindAllString(fenced.ReplaceAllString(text, ""), -1) {
+		line := strings.Trim(span, "`")
+		if strings.HasPrefix(strings.TrimPrefix(line, "./"), "recsys-benthos ") && !strings.Contains(line, "…") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // writtenFiles are those that a page has its reader write, or expects of another.
@@ -255,19 +273,22 @@ func checkCall(t *testing.T, b block, c call, written map[string]bool) (checked 
 
 func TestACommandThatDoesNotExistIsTold(t *testing.T) {
 	for line, want := range map[string]string{
-		"recsys-benthos dance":                                        "is no command",
-		"./recsys-benthos up --fast":                                  "has no flag --fast",
-		"A=b go run ./cmd/recsys-benthos models lists":                "is no command",
-		"recsys-benthos init my-folder --force":                       "put flags first",
-		"echo $(recsys-benthos train --ratings)":                      "wants a value",
-		"cat x | recsys-benthos lint --strict ./pipelines/...":        "has no flag --strict",
-		"recsys-benthos models compare --live --profil x":             "has no flag --profil",
-		"true && recsys-benthos streams -p 1 pipelines # -o, -r, …":   "has no flag -p",
-		"recsys-benthos up --rate 500 --until-predictions 5000 -json": "has no flag -json",
+		"recsys-benthos dance":                                       "is no command",
+		"./recsys-benthos up --fast":                                 "has no flag --fast",
+		"A=b go run ./cmd/recsys-benthos models lists":               "is no command",
+		"recsys-benthos init my-folder --force":                      "put flags first",
+		"echo $(recsys-benthos train --ratings)":                     "wants a value",
+		"cat x | recsys-benthos lint --strict ./pipelines/...":       "has no flag --strict",
+		"recsys-benthos models compare --live --profil x":            "has no flag --profil",
+		"true && recsys-benthos streams -p 1 pipelines # -o, -r, …":  "has no flag -p",
+		"recsys-benthos up --rate 500 --until-predictions 5000 --js": "has no flag --js",
 	} {
 		if err := checkLine(t, line); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: the error is %v, not that it %s", line, err, want)
 		}
+	}
+	if got := inProse("Run `recsys-benthos dance`, not `recsys-benthos …`.\n\n```sh\nx `recsys-benthos a`\n```\n"); !slices.Equal(got, []string{"recsys-benthos dance"}) {
+		t.Errorf("the commands in prose are %q", got)
 	}
 	for _, line := range []string{
 		"recsys-benthos --version", "recsys-benthos help", "recsys-benthos list inputs", "recsys-benthos create kafka_franz//file",

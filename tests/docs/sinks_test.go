@@ -37,11 +37,11 @@ var sinks = map[string]sink{
 	"SQLite with columns of your own": {prepare: sinkSQLite},
 }
 
-// TestEverySinkHasEveryPredictionOnce does what docs/swap-a-sink.md says, section
-// by section, each in a folder of its own.
-func TestEverySinkHasEveryPredictionOnce(t *testing.T) {
-	var general []block
-	sections := map[string][]block{}
+// sinkSections returns the blocks of docs/swap-a-sink.md that every example begins
+// with, and those of each.
+func sinkSections(t *testing.T) (general []block, sections map[string][]block) {
+	t.Helper()
+	sections = map[string][]block{}
 	for _, b := range pageBlocks(t, "docs/swap-a-sink.md") {
 		if b.section == "The edit" {
 			general = append(general, b)
@@ -52,6 +52,13 @@ func TestEverySinkHasEveryPredictionOnce(t *testing.T) {
 	if len(general) == 0 || len(sections) != len(sinks) {
 		t.Fatalf("the page begins with %d blocks and has %d sections with some, for %d sinks that are known here", len(general), len(sections), len(sinks))
 	}
+	return general, sections
+}
+
+// TestEverySinkHasEveryPredictionOnce does what docs/swap-a-sink.md says, section
+// by section, each in a folder of its own.
+func TestEverySinkHasEveryPredictionOnce(t *testing.T) {
+	general, sections := sinkSections(t)
 	for title, s := range sinks {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
