@@ -154,7 +154,7 @@ func evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test [
 			BiasOnly:   ErrorBaseline{RMSE: biasRMSE},
 			Popularity: popular,
 		},
-		ByActivity: groups.byActivity(m, biases, test), Calibration: calibration(m, test), Intervals: intervals,
+		ByActivity: groups.byActivity(m, biases, test, p.Seed), Calibration: calibration(m, test), Intervals: intervals,
 	}, nil
 }
 
