@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
+	"github.com/recsys-benthos/recsys-benthos/internal/plots"
 	"github.com/recsys-benthos/recsys-benthos/internal/terminal"
 )
 
@@ -37,24 +38,32 @@ func modelsCompareLive(c *cli.Context) error {
 		return fmt.Errorf("the profile %s has no kafka_cluster to read predictions from", c.String("profile"))
 	}
 	comparisons := experiment.NewComparisons(experiment.Config{Period: c.Duration("period")})
+	var all []experiment.Rating // for the picture, which needs them in the order of time
 	read, err := eachRecord(c.Context, s.kafka.Options(), c.String("topic"), func(r *kgo.Record) {
 		record, ok, err := experiment.DecodeRecord(r.Value)
 		if err != nil || !ok {
 			return // a dead letter elsewhere, or nothing to compare
 		}
-		if rating, ok := record.Rating(); ok {
-			rating.Partition = r.Partition
+		rating, ok := record.Rating()
+		switch rating.Partition = r.Partition; {
+		case !ok:
+		case c.IsSet("plot"):
+			all = append(all, rating)
+		default:
 			comparisons.Add(rating)
 		}
 	})
 	if err != nil {
 		return err
 	}
+	histories := comparisons.Replay(all) // none without a picture
 	results := comparisons.Results()
 	if c.Bool("json") {
-		return printJSON(results)
+		err = printJSON(results)
+	} else {
+		err = printLive(results, read, c.String("topic"), c.Duration("period"))
 	}
-	return printLive(results, read, c.String("topic"), c.Duration("period"))
+	return errors.Join(err, drawn(c, func(path string) error { return plots.Live(path, histories) }))
 }
 
 func printLive(results []experiment.Result, read int64, topic string, period time.Duration) error {

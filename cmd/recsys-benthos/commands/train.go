@@ -11,6 +11,7 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/gate"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/plots"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 	"github.com/recsys-benthos/recsys-benthos/internal/training"
@@ -26,7 +27,8 @@ is not worse than the present one, or better if it was made in another way; if t
 
   recsys-benthos train --ratings ml-latest-small/ratings.csv --registry file://./registry
   recsys-benthos train --ratings ml-1m.zip --rank 32 --json
-  recsys-benthos train --ratings ml-latest-small --tags ml-latest-small --warm-start --early-stop 0.05`,
+  recsys-benthos train --ratings ml-latest-small --tags ml-latest-small --warm-start --early-stop 0.05
+  recsys-benthos train --ratings ml-latest-small --plot learning.svg`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "ratings", Usage: "file, archive or folder of ratings", Required: true},
 			registryFlag(),
@@ -36,6 +38,7 @@ is not worse than the present one, or better if it was made in another way; if t
 			&cli.Float64Flag{Name: "early-stop", Usage: "share of the training ratings by which to find the best number of iterations, 0 to take all"},
 			&cli.IntFlag{Name: "early-stop-patience", Usage: "iterations without gain after which to stop", Value: 2},
 			&cli.Float64Flag{Name: "tolerance", Usage: "RMSE in stars by which a new champion may be worse, if it was made by the same recipe of newer data", Value: gate.Margin},
+			plotFlag("the learning curve of both heads, with errors on the holdout after each iteration,"),
 			&cli.BoolFlag{Name: "force", Usage: "promote the version whatever the gate finds, which is recorded"},
 			jsonFlag(),
 		}, parameterFlags()...),
@@ -91,6 +94,9 @@ func trainAction(c *cli.Context) error {
 	if err := early.Validate(p.Algorithm); err != nil {
 		return err
 	}
+	if err := checkPlot(c); err != nil {
+		return err
+	}
 	versions, err := registry.Open(c.String("registry"))
 	if err != nil {
 		return err
@@ -107,6 +113,9 @@ func trainAction(c *cli.Context) error {
 		Tolerance: tolerance, Force: c.Bool("force"), Source: c.String("ratings"), Tool: "recsys-benthos " + version,
 		EarlyStop: early, Progress: iterations(),
 	}
+	if c.IsSet("plot") {
+		job.Curve = &training.Curve{}
+	}
 	if c.Bool("warm-start") {
 		var why string
 		if job, why, err = job.WarmStart(versions); err != nil {
@@ -118,6 +127,9 @@ func trainAction(c *cli.Context) error {
 	}
 	candidate, err := job.Train(c.Context, log)
 	if err != nil {
+		return err
+	}
+	if err := drawn(c, func(path string) error { return plots.Learning(path, *job.Curve) }); err != nil {
 		return err
 	}
 	outcome, err := job.Publish(c.Context, versions, candidate)
