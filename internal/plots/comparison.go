@@ -3,6 +3,7 @@ package plots
 import (
 	"fmt"
 	"image/color"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -15,6 +16,7 @@ import (
 // Comparison draws what the challenger gains by user activity, and the errors of both
 // versions by predicted rating, into path. Its errors are those of Check, or of writing.
 func Comparison(path, champion, challenger string, c eval.Contrast) error {
+	champion, challenger = brief(champion), brief(challenger)
 	return drawInto(path, 2, []panel{
 		func() (*plot.Plot, error) { return gains(champion, challenger, c) },
 		func() (*plot.Plot, error) { return calibrations(champion, challenger, c) },
@@ -25,7 +27,7 @@ func Comparison(path, champion, challenger string, c eval.Contrast) error {
 const z90 = 1.6449
 
 func gains(champion, challenger string, c eval.Contrast) (*plot.Plot, error) {
-	p := newPlot(fmt.Sprintf("Gain of %s over %s", challenger, champion), fmt.Sprintf("ratings of the user that %s knows (quarters of its users)", champion), "less RMSE and 90 % interval, stars")
+	p := newPlot(fmt.Sprintf("Gain of %s over %s", challenger, champion), fmt.Sprintf("ratings of the user that %s knows (quarters of its users)", champion), "gain in RMSE and 90 % interval, stars")
 	var gain estimates
 	var names []string
 	for k, g := range c.ByActivity {
@@ -40,7 +42,9 @@ func gains(champion, challenger string, c eval.Contrast) (*plot.Plot, error) {
 		return nil, err
 	}
 	groups(p, names)
-	return p, others.level(p, "", 0)
+	err := others.level(p, "", 0)
+	room(p, 0)
+	return p, err
 }
 
 func calibrations(champion, challenger string, c eval.Contrast) (*plot.Plot, error) {
@@ -58,7 +62,7 @@ func calibrations(champion, challenger string, c eval.Contrast) (*plot.Plot, err
 	if err := others.level(p, "", 0); err != nil {
 		return nil, err
 	}
-	headroom(p, 2)
+	room(p, 2)
 	return p, nil
 }
 
@@ -76,13 +80,17 @@ func Live(path string, histories []experiment.History) error {
 }
 
 func sequence(h experiment.History) (*plot.Plot, error) {
-	p := newPlot(fmt.Sprintf("Gain of %s over %s", h.Challenger, h.Champion), "time of the ratings, UTC", "gain in squared error, stars²")
+	p := newPlot(fmt.Sprintf("Gain of %s over %s", brief(h.Challenger), brief(h.Champion)), "time of the ratings, UTC", "gain in squared error, stars²")
 	p.X.Tick.Marker = timeTicks{}
+	moments := h.Moments
+	if k := slices.IndexFunc(moments, bounded); k >= 0 {
+		moments = moments[k:] // the gain of a few users may be anywhere
+	}
 	var gain, low, high plotter.XYs
-	for _, m := range h.Moments {
+	for _, m := range moments {
 		x := float64(m.At.UnixMilli()) / 1000
 		gain = append(gain, plotter.XY{X: x, Y: m.Gain})
-		if m.Low > -1 || m.High < 1 { // enough users
+		if bounded(m) {
 			low, high = append(low, plotter.XY{X: x, Y: m.Low}), append(high, plotter.XY{X: x, Y: m.High})
 		}
 	}
@@ -96,7 +104,7 @@ func sequence(h experiment.History) (*plot.Plot, error) {
 	if len(gain) == 1 {
 		l = first
 	}
-	last := h.Moments[len(h.Moments)-1]
+	last := moments[len(moments)-1]
 	if err := l.line(p, fmt.Sprintf("gain, of %d users at the end", last.Users), gain); err != nil {
 		return nil, err
 	}
@@ -106,9 +114,12 @@ func sequence(h experiment.History) (*plot.Plot, error) {
 	if err := others.level(p, "", 0); err != nil {
 		return nil, err
 	}
-	headroom(p, 2)
+	room(p, 2)
 	return p, nil
 }
+
+// bounded reports whether there are users enough for a confidence sequence.
+func bounded(m experiment.Moment) bool { return m.Low > -1 || m.High < 1 }
 
 // band fills what lies between low and high.
 func band(p *plot.Plot, low, high plotter.XYs) error {

@@ -50,7 +50,7 @@ func activity(r eval.Result) (*plot.Plot, error) {
 		return nil, err
 	}
 	groups(p, names)
-	headroom(p, 2)
+	room(p, 2)
 	return p, nil
 }
 
@@ -122,7 +122,7 @@ func precisionRecall(r eval.Result) (*plot.Plot, error) {
 	}
 	p.X.Min, p.Y.Min = 0, 0
 	p.X.Max *= 1.06 // for the last label
-	headroom(p, 2)
+	room(p, 2)
 	return p, nil
 }
 
@@ -150,8 +150,7 @@ func (l look) curve(p *plot.Plot, name string, points, marked plotter.XYs) error
 
 // byLength has precision@k and recall@k of either list over k.
 func byLength(r eval.Result) (*plot.Plot, error) {
-	p := newPlot(fmt.Sprintf("Lists of %d users by their length", r.Ranking.Users), "k, movies in the list", "precision@k (●■) and recall@k (no marks)")
-	p.Y.Label.Text = "share of movies"
+	p := newPlot(fmt.Sprintf("Lists of %d users by their length", r.Ranking.Users), "k, movies in the list", "share of the list, share of the relevant movies")
 	p.X.Tick.Marker = wholeTicks{}
 	count := 0
 	for _, list := range lists(r) {
@@ -176,7 +175,7 @@ func byLength(r eval.Result) (*plot.Plot, error) {
 		count += 2
 	}
 	p.X.Min, p.Y.Min = 0, 0
-	headroom(p, count)
+	room(p, count)
 	return p, nil
 }
 
@@ -198,13 +197,21 @@ func coverage(r eval.Result) (*plot.Plot, error) {
 		}
 	}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 45, 95, min(p.Y.Min, 40), max(p.Y.Max, 100)
+	p.Y.Tick.Marker = percentTicks{}
 	right := second
 	right.mark, right.dash = nil, dashes
 	if err := right.line(p, "as it is to be", plotter.XYs{{X: 45, Y: 45}, {X: 95, Y: 95}}); err != nil {
 		return nil, err
 	}
-	headroom(p, 3)
+	room(p, 3)
 	return p, nil
+}
+
+// percentTicks end at 100.
+type percentTicks struct{ ticks }
+
+func (t percentTicks) Ticks(low, high float64) []plot.Tick {
+	return slices.DeleteFunc(t.ticks.Ticks(low, high), func(tick plot.Tick) bool { return tick.Value > 100 })
 }
 
 func transform(r eval.Result) (*plot.Plot, error) {

@@ -1,6 +1,7 @@
 package plots
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"image/color"
@@ -102,7 +103,12 @@ func write(path string, c canvas) error {
 		return fmt.Errorf("writing the picture: %w", err)
 	}
 	defer os.Remove(file.Name()) // of no effect once it is renamed
-	_, err = c.WriteTo(file)
+	var picture bytes.Buffer
+	_, err = c.WriteTo(&picture)
+	if err == nil {
+		// Where there is no Liberation Sans another of its widths will do.
+		_, err = file.Write(bytes.ReplaceAll(picture.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")))
+	}
 	if err := errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
 		return fmt.Errorf("writing the picture: %w", err)
 	}

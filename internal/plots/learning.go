@@ -6,6 +6,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 
+	"github.com/recsys-benthos/recsys-benthos/internal/als"
 	"github.com/recsys-benthos/recsys-benthos/internal/training"
 )
 
@@ -46,7 +47,11 @@ func ratingCurve(c training.Curve) (*plot.Plot, error) {
 		held = append(held, plotter.XY{X: float64(at.Iteration), Y: at.Held})
 	}
 	lines := 1
-	if err := first.line(p, fmt.Sprintf("%d ratings it is trained on", c.Ratings), trained); err != nil {
+	name := fmt.Sprintf("%d ratings it is trained on", c.Ratings)
+	if c.Algorithm == als.VB {
+		name += ", expected"
+	}
+	if err := first.line(p, name, trained); err != nil {
 		return nil, err
 	}
 	if c.Held > 0 {
@@ -58,17 +63,19 @@ func ratingCurve(c training.Curve) (*plot.Plot, error) {
 			return nil, err
 		}
 	}
-	headroom(p, lines)
+	room(p, lines)
 	return p, nil
 }
 
 func lossCurve(c training.Curve) (*plot.Plot, error) {
-	p := learningPlot("Head that ranks: what training minimizes", "loss for each choice", len(c.Preference))
+	p := learningPlot("Head that ranks: what training minimizes", "loss, mean over choices", len(c.Preference))
 	var loss plotter.XYs
 	for _, at := range c.Preference {
 		loss = append(loss, plotter.XY{X: float64(at.Iteration), Y: at.Loss})
 	}
-	return p, first.line(p, "", loss)
+	err := first.line(p, "", loss)
+	room(p, 0)
+	return p, err
 }
 
 func rankingCurve(c training.Curve) (*plot.Plot, error) {
@@ -77,5 +84,7 @@ func rankingCurve(c training.Curve) (*plot.Plot, error) {
 	for _, at := range c.Preference {
 		ndcg = append(ndcg, plotter.XY{X: float64(at.Iteration), Y: at.NDCG10})
 	}
-	return p, second.line(p, "", ndcg)
+	err := second.line(p, "", ndcg)
+	room(p, 0)
+	return p, err
 }

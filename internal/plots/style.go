@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type look struct {
 
 var (
 	first  = look{blue, draw.CircleGlyph{}, nil}
-	second = look{orange, draw.SquareGlyph{}, nil}
+	second = look{orange, draw.BoxGlyph{}, nil}
 	others = look{color: grey, mark: draw.TriangleGlyph{}}
 	dashes = []vg.Length{vg.Points(5), vg.Points(3)}
 )
@@ -133,22 +134,40 @@ func groups(p *plot.Plot, names []string) {
 	p.X.Tick.Label.Font.Variant, p.X.Tick.Label.Font.Size = "Sans", vg.Points(9)
 }
 
-// headroom makes room for the legend of so many lines above all that is drawn.
-func headroom(p *plot.Plot, lines int) {
+// longestName of a version that a title has room for.
+const longestName = 24
+
+// brief cuts the names of versions that somebody else gave.
+func brief(name string) string {
+	if letters := []rune(name); len(letters) > longestName {
+		return string(letters[:longestName-1]) + "…"
+	}
+	return name
+}
+
+// room leaves some below and above all that is drawn, and more above for a legend of so
+// many lines.
+func room(p *plot.Plot, lines int) {
 	if !(p.Y.Max > p.Y.Min) {
 		p.Y.Min, p.Y.Max = p.Y.Min-0.5, p.Y.Max+0.5
 	}
-	share := 0.05 + 0.075*float64(lines)
+	if p.Y.Min != 0 {
+		p.Y.Min -= 0.04 * (p.Y.Max - p.Y.Min)
+	}
+	share := 0.04 + 0.08*float64(lines)
 	p.Y.Max = p.Y.Min + (p.Y.Max-p.Y.Min)/(1-share)
 }
 
-// ticks are plot.DefaultTicks with a true minus.
+// ticks are at round numbers, with labels of equal decimals and a true minus.
 type ticks struct{}
 
-func (ticks) Ticks(low, high float64) []plot.Tick {
-	all := plot.DefaultTicks{}.Ticks(low, high)
-	for k := range all {
-		all[k].Label = strings.Replace(all[k].Label, "-", "−", 1)
+func (ticks) Ticks(low, high float64) (all []plot.Tick) {
+	power := math.Pow(10, math.Floor(math.Log10(high-low))-1)
+	step := leastStep([]float64{power, 2 * power, 5 * power, 10 * power, 20 * power}, high-low, 7)
+	decimals := max(0, int(-math.Floor(math.Log10(step)+1e-9)))
+	for k := math.Ceil(low/step - 1e-9); k*step <= high+1e-9*step; k++ {
+		label := strconv.FormatFloat(k*step+0, 'f', decimals, 64) // + 0 makes −0 a 0
+		all = append(all, plot.Tick{Value: k * step, Label: strings.Replace(label, "-", "−", 1)})
 	}
 	return all
 }
@@ -169,7 +188,7 @@ type timeTicks struct{}
 
 func (timeTicks) Ticks(low, high float64) (all []plot.Tick) {
 	const minute, hour, day = 60, 3600, 86400
-	step := leastStep([]float64{1, 10, minute, 5 * minute, 15 * minute, hour, 3 * hour, 6 * hour, 12 * hour, day, 2 * day, 7 * day, 14 * day, 28 * day, 91 * day, 364 * day}, high-low, 5)
+	step := leastStep([]float64{1, 10, minute, 5 * minute, 15 * minute, hour, 3 * hour, 6 * hour, 12 * hour, day, 2 * day, 7 * day, 14 * day, 28 * day, 91 * day, 364 * day}, high-low, 7)
 	format := "2 Jan\n15:04"
 	switch {
 	case step < minute:
