@@ -37,8 +37,9 @@ type Ranking struct {
 
 // audience is the users whose rankings are measured.
 type audience struct {
-	users []rankedUser // ascending by id
-	f     *als.Factors
+	users  []rankedUser // ascending by id
+	f      *als.Factors
+	ranked func(done, total int) // told of each user, by several goroutines; nil for none
 }
 
 type rankedUser struct {
@@ -154,6 +155,7 @@ func (a *audience) measure(ctx context.Context, threads int, newRanker func() fu
 	of := make([]listQuality, len(a.users))
 	information := a.selfInformation()
 	listed := make([]atomic.Bool, len(a.f.Movies))
+	var done atomic.Int64
 	err := inParallel(ctx, threads, len(a.users), func() func(int) {
 		ranker := newRanker()
 		return func(k int) {
@@ -163,6 +165,9 @@ func (a *audience) measure(ctx context.Context, threads int, newRanker func() fu
 			for _, movie := range top {
 				of[k].novelty += information[movie] / float64(len(top))
 				listed[movie].Store(true)
+			}
+			if a.ranked != nil {
+				a.ranked(int(done.Add(1)), len(a.users))
 			}
 		}
 	})

@@ -148,7 +148,7 @@ func (j Job) choose(ctx context.Context, part ratings.Log) (als.Parameters, erro
 	if p.Preference != nil && p.Preference.ChooseBeta {
 		head := *p.Preference
 		var err error
-		if head.Beta, err = eval.ChooseBeta(ctx, part, p); err != nil {
+		if head.Beta, err = eval.ChooseBeta(ctx, part, p, j.Progress); err != nil {
 			return p, err
 		}
 		p.Preference = &head

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -119,7 +120,7 @@ func evalOnce(c *cli.Context, p als.Parameters) error {
 		}
 		p, tuning = chosen, &how
 	}
-	result, err := eval.Run(c.Context, train, test, p, iterations())
+	result, err := eval.RunWatched(c.Context, train, test, p, eval.Watch{Training: iterations(), Ranking: listsBar()})
 	if err != nil {
 		return err
 	}
@@ -213,6 +214,25 @@ func countBar(what, unit string) func(done, total int) {
 		p.set(int64(done))
 		if done >= total {
 			p.end()
+		}
+	}
+}
+
+// listsBar shows how many lists are measured, of one kind after the other.
+func listsBar() func(done, total int) {
+	var mu sync.Mutex
+	var p *progress
+	told := 0
+	return func(_, total int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if p == nil {
+			p, told = newProgress("measuring lists", "lists", int64(total)), 0
+		}
+		told++
+		if p.set(int64(told)); told == total {
+			p.end()
+			p = nil
 		}
 	}
 }

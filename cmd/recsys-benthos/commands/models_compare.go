@@ -86,7 +86,6 @@ func compareOn(c *cli.Context, versions *registry.Registry, path string, manifes
 		}
 	}
 	shown := newProgress("predicting", "ratings", int64(len(test)))
-	defer shown.end()
 	var predict [2]eval.Predictor
 	for i, m := range models {
 		predict[i] = func(user, movie int64) float64 { return float64(m.Predict(user, movie).Value) }
@@ -97,10 +96,12 @@ func compareOn(c *cli.Context, versions *registry.Registry, path string, manifes
 		return champion(user, movie)
 	}
 	comparison, err := eval.Compare(predict[0], predict[1], test)
+	shown.end()
 	if err != nil {
 		return nil, err
 	}
 	err = drawn(c, func(path string) error {
+		defer busy("drawing")()
 		contrast, err := eval.NewContrast(models[0], models[1], test)
 		if err != nil {
 			return err
