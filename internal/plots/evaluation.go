@@ -122,7 +122,7 @@ func precisionRecall(r eval.Result) (*plot.Plot, error) {
 	}
 	p.X.Min, p.Y.Min = 0, 0
 	p.X.Max *= 1.06 // for the last label
-	room(p, 2)
+	room(p, 3)      // for the first
 	return p, nil
 }
 
@@ -150,7 +150,7 @@ func (l look) curve(p *plot.Plot, name string, points, marked plotter.XYs) error
 
 // byLength has precision@k and recall@k of either list over k.
 func byLength(r eval.Result) (*plot.Plot, error) {
-	p := newPlot(fmt.Sprintf("Lists of %d users by their length", r.Ranking.Users), "k, movies in the list", "share of the list, share of the relevant movies")
+	p := newPlot(fmt.Sprintf("Lists of %d users by their length", r.Ranking.Users), "k, movies in the list", "precision@k, recall@k")
 	p.X.Tick.Marker = wholeTicks{}
 	count := 0
 	for _, list := range lists(r) {

@@ -79,7 +79,7 @@ func lossCurve(c training.Curve) (*plot.Plot, error) {
 }
 
 func rankingCurve(c training.Curve) (*plot.Plot, error) {
-	p := learningPlot("Head that ranks, by itself", fmt.Sprintf("NDCG@10, held-out ratings of %d users", c.Listeners), len(c.Preference))
+	p := learningPlot(fmt.Sprintf("Head that ranks, by itself, for %d users", c.Listeners), "NDCG@10 on what is held out", len(c.Preference))
 	var ndcg plotter.XYs
 	for _, at := range c.Preference {
 		ndcg = append(ndcg, plotter.XY{X: float64(at.Iteration), Y: at.NDCG10})

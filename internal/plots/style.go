@@ -50,7 +50,9 @@ func newPlot(title, x, y string) *plot.Plot {
 	p.X.Label.Padding, p.Y.Label.Padding = vg.Points(3), vg.Points(3)
 	p.X.Padding, p.Y.Padding = vg.Points(2), vg.Points(2)
 	p.Y.Tick.Marker, p.X.Tick.Marker = ticks{}, ticks{}
-	p.Legend.Top, p.Legend.Padding, p.Legend.ThumbnailWidth = true, vg.Points(3), vg.Points(26)
+	// On the left names begin where they are put, however wide the reader's letters are.
+	p.Legend.Top, p.Legend.Left, p.Legend.Padding, p.Legend.ThumbnailWidth = true, true, vg.Points(3), vg.Points(26)
+	p.Legend.XOffs = vg.Points(6)
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = nil, pale
 	p.Add(grid)
