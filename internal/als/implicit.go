@@ -118,7 +118,7 @@ func trainPreference(ctx context.Context, r *run, p PreferenceParameters) (*Pref
 		if r.Progress != nil {
 			r.Progress(Progress{
 				Head: PreferenceHead, Iteration: iteration + 1, Total: p.Iterations,
-				RMSE: math.NaN(), Validation: math.NaN(), Elapsed: time.Since(r.began),
+				RMSE: math.NaN(), Validation: math.NaN(), Elapsed: time.Since(r.began), Learnt: t.preference,
 			})
 		}
 	}

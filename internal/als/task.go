@@ -41,6 +41,10 @@ type Progress struct {
 	RMSE       float64       // over the training ratings, in stars, unclamped; NaN of the head that ranks
 	Validation float64       // the same over Task.Validation, NaN without one; of als_bayes after its burn-in that of predictions averaged over samples
 	Elapsed    time.Duration // since training of this head began
+
+	// Learnt copies what the head that ranks has learnt; nil of the other. It is to be
+	// called before Progress returns.
+	Learnt func() *Preference
 }
 
 // Remaining is how long the head's other iterations will take, if they are as the

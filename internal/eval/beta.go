@@ -24,15 +24,22 @@ var chosenBetas = []float64{0, 0.05, 0.1, 0.2, 0.4, 0.8}
 // of some users. Where nothing relevant is held out it returns the β of p.
 //
 // It trains both heads once: it takes as long as training does, but for at most
-// two million ratings.
-func ChooseBeta(ctx context.Context, log ratings.Log, p als.Parameters) (float64, error) {
+// two million ratings. progress may be nil; see als.Task.
+func ChooseBeta(ctx context.Context, log ratings.Log, p als.Parameters, progress func(als.Progress)) (float64, error) {
 	log = sampleUsers(log, betaRatings)
 	train, test := RandomSplit(log.Ratings, betaShare, betaSeed)
 	rated, chosen, err := TrainingPart(ratings.Log{Ratings: train, Choices: log.Choices}, betaSeed, betaShare).Matrices(p.Preference.Weights())
 	if err != nil {
 		return 0, fmt.Errorf("choosing beta: %w", err)
 	}
-	f, err := als.Task{Ratings: rated, Choices: chosen, Parameters: p}.Run(ctx)
+	task := als.Task{Ratings: rated, Choices: chosen, Parameters: p}
+	if progress != nil {
+		task.Progress = func(at als.Progress) bool {
+			progress(at)
+			return false
+		}
+	}
+	f, err := task.Run(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("choosing beta: %w", err)
 	}

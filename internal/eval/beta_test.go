@@ -15,7 +15,7 @@ func TestBetaIsChosenInsideTraining(t *testing.T) {
 	train, test := RandomSplit(all, 0.2, 1)
 	p := als.DefaultParameters(als.ALS)
 	p.Rank, p.Preference.Rank, p.Preference.ChooseBeta = 8, 8, true
-	want, err := ChooseBeta(t.Context(), ratings.Log{Ratings: train}, p)
+	want, err := ChooseBeta(t.Context(), ratings.Log{Ratings: train}, p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,12 @@ type Metrics struct {
 // It returns ratings.ErrNoRatings for an empty test part, an error that wraps
 // ratings.ErrBadRating for a test rating that is not finite, or ctx's error.
 func Evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test []ratings.Rating, scale model.Scale, seed uint64, threads int) (Metrics, error) {
+	return evaluateModel(ctx, f, train, test, scale, als.Parameters{Seed: seed, Threads: threads}, nil)
+}
+
+// evaluateModel is Evaluate, of p's seed and threads, that tells of its rankings.
+func evaluateModel(ctx context.Context, f *als.Factors, train *ratings.Matrix, test []ratings.Rating, scale model.Scale, p als.Parameters, ranked func(done, total int)) (Metrics, error) {
+	seed, threads := p.Seed, p.Threads
 	m, err := model.New(f, scale)
 	if err != nil {
 		return Metrics{}, err
@@ -43,6 +49,7 @@ func Evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test [
 		return Metrics{}, fmt.Errorf("measuring errors: %w", err)
 	}
 	users := newAudience(f, train, test)
+	users.ranked = ranked
 	var ndcg []float64
 	if metrics.Ranking, ndcg, err = users.byModel(ctx, m, listDepth, threads); err != nil {
 		return Metrics{}, fmt.Errorf("measuring rankings: %w", err)

@@ -13,10 +13,12 @@ import (
 
 // GroupError is the error over the test ratings of a group.
 type GroupError struct {
-	Group    string  `json:"group"`
-	Pairs    int     `json:"pairs"`
-	RMSE     float64 `json:"rmse"`
-	BiasRMSE float64 `json:"bias_rmse"` // of the bias-only baseline
+	Group    string   `json:"group"`
+	Pairs    int      `json:"pairs"`
+	RMSE     float64  `json:"rmse"`
+	RMSE90   Interval `json:"rmse_90"`   // 90 % bootstrap interval over the group's users
+	BiasRMSE float64  `json:"bias_rmse"` // of the bias-only baseline
+	Bias90   Interval `json:"bias_rmse_90"`
 }
 
 // Calibration compares predictions with what was given, of those predictions that
@@ -60,23 +62,33 @@ var movieGroups = []int32{0, 2, 9, 49, 199, math.MaxInt32}
 // movies.
 type grouping struct {
 	train   *ratings.Matrix
-	borders [4]int32 // greatest counts of the quarters of users
+	borders quarters
+}
+
+// quarters are the greatest counts of ratings of the quarters of users.
+type quarters [4]int32
+
+// quartersOf are those of users with so many ratings each, in any order.
+func quartersOf(counts []int32) (q quarters) {
+	if len(counts) == 0 {
+		return q
+	}
+	counts = slices.Sorted(slices.Values(counts))
+	for k := range q {
+		q[k] = counts[(k+1)*len(counts)/4-min(1, (k+1)*len(counts)/4)]
+	}
+	return q
 }
 
 // newGrouping has quarters of the users of the training part by their number of
 // ratings.
 func newGrouping(train *ratings.Matrix) grouping {
-	g := grouping{train: train}
 	counts := make([]int32, len(train.Users))
 	for u := range counts {
 		movies, _ := train.User(u)
 		counts[u] = int32(len(movies))
 	}
-	slices.Sort(counts)
-	for k := range g.borders {
-		g.borders[k] = counts[(k+1)*len(counts)/4-min(1, (k+1)*len(counts)/4)]
-	}
-	return g
+	return grouping{train, quartersOf(counts)}
 }
 
 func (g grouping) counts(r ratings.Rating) (ofUser, ofMovie int32) {
@@ -91,9 +103,9 @@ func (g grouping) counts(r ratings.Rating) (ofUser, ofMovie int32) {
 	return ofUser, ofMovie
 }
 
-// ofUsers returns the quarter of a user with so many ratings, 0 to 3.
-func (g grouping) ofUsers(count int32) int {
-	for k, border := range g.borders[:3] {
+// of returns the quarter of a user with so many ratings, 0 to 3.
+func (q quarters) of(count int32) int {
+	for k, border := range q[:3] {
 		if count <= border {
 			return k
 		}
@@ -105,11 +117,11 @@ func ofMovies(count int32) int {
 	return slices.IndexFunc(movieGroups, func(most int32) bool { return count <= most })
 }
 
-// userGroups are the names of the quarters of users.
-func (g grouping) userGroups() []string {
-	names := make([]string, len(g.borders))
+// names are those of the quarters.
+func (q quarters) names() []string {
+	names := make([]string, len(q))
 	from := int32(0)
-	for k, most := range g.borders {
+	for k, most := range q {
 		names[k] = fmt.Sprintf("users of %d to %d ratings", from, most)
 		from = most + 1
 	}
@@ -128,22 +140,44 @@ func movieGroupNames() []string {
 	return names
 }
 
-// byActivity compares errors of m and of biases alone by quarters of users.
-func (g grouping) byActivity(m, biases *model.Model, test []ratings.Rating) []GroupError {
-	errors := make([][2]RMSE, len(g.borders))
+// byActivity compares errors of m and of biases alone by quarters of users; seed is
+// of the intervals.
+func (g grouping) byActivity(m, biases *model.Model, test []ratings.Rating, seed uint64) []GroupError {
+	errors := make([][2]groupError, len(g.borders))
 	for _, r := range test {
 		count, _ := g.counts(r)
-		of := &errors[g.ofUsers(count)]
-		of[0].Add(float64(m.Predict(r.User, r.Movie).Value), float64(r.Value))
-		of[1].Add(float64(biases.Predict(r.User, r.Movie).Value), float64(r.Value))
+		of := &errors[g.borders.of(count)]
+		of[0].add(r, float64(m.Predict(r.User, r.Movie).Value))
+		of[1].add(r, float64(biases.Predict(r.User, r.Movie).Value))
 	}
 	var groups []GroupError
-	for k, name := range g.userGroups() {
-		if n := errors[k][0].Count(); n > 0 {
-			groups = append(groups, GroupError{name, int(n), errors[k][0].Value(), errors[k][1].Value()})
+	for k, name := range g.borders.names() {
+		ours, theirs := &errors[k][0], &errors[k][1]
+		if n := ours.all.Count(); n > 0 {
+			groups = append(groups, GroupError{
+				Group: name, Pairs: int(n), RMSE: ours.all.Value(), RMSE90: intervalOfRMSE(seed, ours.users),
+				BiasRMSE: theirs.all.Value(), Bias90: intervalOfRMSE(seed, theirs.users),
+			})
 		}
 	}
 	return groups
+}
+
+// groupError is the error over a group, and over each of its users.
+type groupError struct {
+	all   RMSE
+	users map[int64]*RMSE
+}
+
+func (e *groupError) add(r ratings.Rating, predicted float64) {
+	if e.users == nil {
+		e.users = map[int64]*RMSE{}
+	}
+	if e.users[r.User] == nil {
+		e.users[r.User] = &RMSE{}
+	}
+	e.all.Add(predicted, float64(r.Value))
+	e.users[r.User].Add(predicted, float64(r.Value))
 }
 
 // calibration leaves out half stars that nothing is predicted near.
@@ -172,7 +206,7 @@ func (g grouping) intervals(m *model.Model, test []ratings.Rating) (*Intervals, 
 	if m.Factors().Posterior == nil {
 		return nil, nil
 	}
-	names := append(append([]string{"all"}, g.userGroups()...), movieGroupNames()...)
+	names := append(append([]string{"all"}, g.borders.names()...), movieGroupNames()...)
 	hits := make([][3]int, len(names))
 	pairs := make([]int, len(names))
 	out := &Intervals{PIT: make([]float64, pitBins)}
@@ -185,7 +219,7 @@ func (g grouping) intervals(m *model.Model, test []ratings.Rating) (*Intervals, 
 		given := distuv.Normal{Mu: m.Mean(r.User, r.Movie), Sigma: deviation}
 		off := math.Abs(float64(r.Value)-given.Mu) / deviation
 		ofUser, ofMovie := g.counts(r)
-		for _, group := range []int{0, 1 + g.ofUsers(ofUser), 1 + len(g.borders) + ofMovies(ofMovie)} {
+		for _, group := range []int{0, 1 + g.borders.of(ofUser), 1 + len(g.borders) + ofMovies(ofMovie)} {
 			pairs[group]++
 			for k, share := range []float64{0.5, 0.8, 0.9} {
 				if off <= distuv.UnitNormal.Quantile(0.5+share/2) {

@@ -82,11 +82,11 @@ func TestGroupsAreOfEqualUsersAndKnownMovies(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := newGrouping(matrix)
-	if want := [4]int32{2, 4, 6, 8}; g.borders != want {
+	if want := (quarters{2, 4, 6, 8}); g.borders != want {
 		t.Errorf("borders are %v, want %v", g.borders, want)
 	}
 	for count, want := range []int{0, 0, 0, 1, 1, 2, 2, 3, 3, 3} {
-		if got := g.ofUsers(int32(count)); got != want {
+		if got := g.borders.of(int32(count)); got != want {
 			t.Errorf("%d ratings are of quarter %d, want %d", count, got, want)
 		}
 	}

@@ -17,6 +17,7 @@ const (
 	topDepth      = 10  // of NDCG@10, precision@10, coverage and novelty
 	recallDepth   = 20  // of recall@20
 	listDepth     = 100 // of NDCG@100 and MAP@100
+	curveDepth    = 50  // of the curves of precision@k and recall@k
 )
 
 // Ranking is the quality of rankings, averaged over users.
@@ -29,12 +30,16 @@ type Ranking struct {
 	Coverage10  float64 `json:"coverage10"`  // share of all movies that is among some user's first 10
 	Novelty10   float64 `json:"novelty10"`   // mean of −log2(share of users who rated it) over the first 10, in bits
 	Users       int     `json:"users"`       // users with relevant test ratings; the others are left out
+
+	PrecisionAt []float64 `json:"precision_at,omitempty"` // precision@k of k = 1 to 50
+	RecallAt    []float64 `json:"recall_at,omitempty"`    // recall@k of k = 1 to 50
 }
 
 // audience is the users whose rankings are measured.
 type audience struct {
-	users []rankedUser // ascending by id
-	f     *als.Factors
+	users  []rankedUser // ascending by id
+	f      *als.Factors
+	ranked func(done, total int) // told of each user, by several goroutines; nil for none
 }
 
 type rankedUser struct {
@@ -150,6 +155,7 @@ func (a *audience) measure(ctx context.Context, threads int, newRanker func() fu
 	of := make([]listQuality, len(a.users))
 	information := a.selfInformation()
 	listed := make([]atomic.Bool, len(a.f.Movies))
+	var done atomic.Int64
 	err := inParallel(ctx, threads, len(a.users), func() func(int) {
 		ranker := newRanker()
 		return func(k int) {
@@ -159,6 +165,9 @@ func (a *audience) measure(ctx context.Context, threads int, newRanker func() fu
 			for _, movie := range top {
 				of[k].novelty += information[movie] / float64(len(top))
 				listed[movie].Store(true)
+			}
+			if a.ranked != nil {
+				a.ranked(int(done.Add(1)), len(a.users))
 			}
 		}
 	})
@@ -199,6 +208,7 @@ func (a *audience) average(of []listQuality, listed []atomic.Bool) Ranking {
 	for _, sum := range []*float64{&r.NDCG10, &r.NDCG100, &r.Precision10, &r.Recall20, &r.MAP100, &r.Novelty10} {
 		*sum /= float64(len(of))
 	}
+	r.PrecisionAt, r.RecallAt = a.curves(of)
 	for i := range listed {
 		if listed[i].Load() {
 			r.Coverage10 += 1 / float64(len(listed))
@@ -207,9 +217,28 @@ func (a *audience) average(of []listQuality, listed []atomic.Bool) Ranking {
 	return r
 }
 
+// curves are the means over users of precision@k and recall@k, of k = 1 to
+// curveDepth.
+func (a *audience) curves(of []listQuality) (precision, recall []float64) {
+	precision, recall = make([]float64, curveDepth), make([]float64, curveDepth)
+	for user := range of {
+		for k, hits := range of[user].hits {
+			precision[k] += float64(hits) / float64(k+1)
+			recall[k] += float64(hits) / float64(a.users[user].count)
+		}
+	}
+	for k := range curveDepth {
+		precision[k] /= float64(len(of))
+		recall[k] /= float64(len(of))
+	}
+	return precision, recall
+}
+
 // listQuality is the quality of one user's list.
 type listQuality struct {
 	ndcg10, ndcg100, precision10, recall20, averagePrecision, novelty float64
+
+	hits [curveDepth]uint8 // relevant movies in the first k+1 places
 }
 
 // quality measures a list of movies, best first, all but its novelty. With rel_k
@@ -233,6 +262,9 @@ func quality[movie int32 | int64](list, relevant []movie, count int) (q listQual
 				gain += discount
 				q.averagePrecision += hits / float64(k+1) / float64(min(count, listDepth))
 			}
+		}
+		if k < curveDepth {
+			q.hits[k] = uint8(hits)
 		}
 		switch k + 1 {
 		case topDepth:

@@ -69,6 +69,19 @@ const biasSweeps = 20
 // It returns an error that wraps als.ErrBadParameters,
 // ratings.ErrNoRatings, ratings.ErrBadRating, or ctx's error.
 func Run(ctx context.Context, train, test []ratings.Rating, p als.Parameters, progress func(als.Progress)) (Result, error) {
+	return RunWatched(ctx, train, test, p, Watch{Training: progress})
+}
+
+// Watch is told how far an evaluation is; either may be nil.
+type Watch struct {
+	Training func(als.Progress)
+	// Ranking is told how many lists of how many are measured, of one kind after the
+	// other, by several goroutines at once.
+	Ranking func(done, total int)
+}
+
+// RunWatched is Run that tells of all that takes long.
+func RunWatched(ctx context.Context, train, test []ratings.Rating, p als.Parameters, w Watch) (Result, error) {
 	if len(test) == 0 {
 		return Result{}, fmt.Errorf("test part: %w", ratings.ErrNoRatings)
 	}
@@ -79,7 +92,7 @@ func Run(ctx context.Context, train, test []ratings.Rating, p als.Parameters, pr
 	}
 	if p.Preference != nil && p.Preference.ChooseBeta {
 		head := *p.Preference
-		if head.Beta, err = ChooseBeta(ctx, ratings.Log{Ratings: train}, p); err != nil {
+		if head.Beta, err = ChooseBeta(ctx, ratings.Log{Ratings: train}, p, w.Training); err != nil {
 			return Result{}, err
 		}
 		p.Preference = &head
@@ -89,9 +102,9 @@ func Run(ctx context.Context, train, test []ratings.Rating, p als.Parameters, pr
 		if at.Head == als.RatingHead {
 			averaged = at.Validation
 		}
-		if progress != nil {
+		if w.Training != nil {
 			at.Validation = math.NaN() // it is the test part's
-			progress(at)
+			w.Training(at)
 		}
 		return false
 	}}
@@ -103,7 +116,7 @@ func Run(ctx context.Context, train, test []ratings.Rating, p als.Parameters, pr
 		return Result{}, err
 	}
 	trained := time.Now()
-	result, err := evaluate(ctx, f, matrix, test, p)
+	result, err := evaluate(ctx, f, matrix, test, p, w.Ranking)
 	if p.Algorithm == als.Bayes {
 		result.AveragedRMSE = averaged
 	}
@@ -112,9 +125,9 @@ func Run(ctx context.Context, train, test []ratings.Rating, p als.Parameters, pr
 }
 
 // evaluate measures a model and the baselines.
-func evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test []ratings.Rating, p als.Parameters) (Result, error) {
+func evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test []ratings.Rating, p als.Parameters, ranked func(done, total int)) (Result, error) {
 	scale := model.MovieLensScale
-	metrics, err := Evaluate(ctx, f, train, test, scale, p.Seed, p.Threads)
+	metrics, err := evaluateModel(ctx, f, train, test, scale, p, ranked)
 	if err != nil {
 		return Result{}, err
 	}
@@ -154,7 +167,7 @@ func evaluate(ctx context.Context, f *als.Factors, train *ratings.Matrix, test [
 			BiasOnly:   ErrorBaseline{RMSE: biasRMSE},
 			Popularity: popular,
 		},
-		ByActivity: groups.byActivity(m, biases, test), Calibration: calibration(m, test), Intervals: intervals,
+		ByActivity: groups.byActivity(m, biases, test, p.Seed), Calibration: calibration(m, test), Intervals: intervals,
 	}, nil
 }
 

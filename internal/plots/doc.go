@@ -1,2 +1,3 @@
-// Package plots draws evaluations with gonum's plot.
+// Package plots draws evaluations, trainings and comparisons with gonum's plot. The
+// same figures give the same bytes.
 package plots

@@ -1,206 +1,231 @@
 package plots
 
 import (
-	"errors"
 	"fmt"
-	"image/color"
-	"io"
-	"os"
-	"path/filepath"
+	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/eval"
 )
 
-// ErrFormat says that pictures of this kind cannot be drawn.
-var ErrFormat = errors.New("pictures are .svg or .png")
-
-// Check returns an error that wraps ErrFormat for a file that Evaluation cannot
-// draw.
-func Check(path string) error {
-	if kind := strings.ToLower(filepath.Ext(path)); kind != ".svg" && kind != ".png" {
-		return fmt.Errorf("%q: %w", path, ErrFormat)
-	}
-	return nil
-}
-
-const panelWidth, panelHeight = 11 * vg.Centimeter, 8 * vg.Centimeter
-
-var (
-	ours   = color.RGBA{R: 0x1f, G: 0x77, B: 0xb4, A: 0xff}
-	theirs = color.RGBA{R: 0xb0, G: 0xb0, B: 0xb0, A: 0xff}
-)
-
-// Evaluation draws errors by user activity and calibration, and of a model that
-// states its uncertainty the coverage of its intervals and the histogram of the
-// probability integral transform, into path, .svg or .png. The file appears when
-// it is whole.
+// Evaluation draws errors by user activity, calibration and the quality of lists by
+// their length, and of a model that states its uncertainty the coverage of its
+// intervals and the histogram of the probability integral transform, into path.
+// Its errors are those of Check, or of writing.
 func Evaluation(path string, r eval.Result) error {
-	if err := Check(path); err != nil {
-		return err
-	}
-	panels := []func(eval.Result) (*plot.Plot, error){activity, calibration}
+	panels, columns := []panel{
+		func() (*plot.Plot, error) { return activity(r) },
+		func() (*plot.Plot, error) { return calibration(r) },
+		func() (*plot.Plot, error) { return precisionRecall(r) },
+		func() (*plot.Plot, error) { return byLength(r) },
+	}, 2
 	if r.Intervals != nil {
-		panels = append(panels, coverage, transform)
+		panels = append(panels, func() (*plot.Plot, error) { return coverage(r) }, func() (*plot.Plot, error) { return transform(r) })
 	}
-	tiles := make([][]*plot.Plot, len(panels)/2)
-	for k, panel := range panels {
-		p, err := panel(r)
-		if err != nil {
-			return fmt.Errorf("drawing: %w", err)
-		}
-		p.Title.Padding = vg.Points(4)
-		p.Y.Padding, p.X.Padding = vg.Points(2), vg.Points(2)
-		tiles[k/2] = append(tiles[k/2], p)
-	}
-	canvas, err := newCanvas(path, 2*panelWidth, vg.Length(len(tiles))*panelHeight)
-	if err != nil {
-		return err
-	}
-	layout := draw.Tiles{Rows: len(tiles), Cols: 2, PadTop: 8, PadBottom: 8, PadLeft: 8, PadRight: 12, PadX: 16, PadY: 16}
-	for row, canvases := range plot.Align(tiles, layout, draw.New(canvas)) {
-		for column, c := range canvases {
-			tiles[row][column].Draw(c)
-		}
-	}
-	return write(path, canvas)
-}
-
-type canvas interface {
-	vg.CanvasSizer
-	io.WriterTo
-}
-
-func newCanvas(path string, width, height vg.Length) (canvas, error) {
-	if strings.EqualFold(filepath.Ext(path), ".svg") {
-		return vgsvg.New(width, height), nil
-	}
-	return vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(150), vgimg.UseBackgroundColor(color.White))}, nil
-}
-
-func write(path string, c canvas) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("writing the picture: %w", err)
-	}
-	defer os.Remove(file.Name()) // of no effect once it is renamed
-	_, err = c.WriteTo(file)
-	if err := errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
-		return fmt.Errorf("writing the picture: %w", err)
-	}
-	return os.Rename(file.Name(), path)
+	return drawInto(path, columns, panels)
 }
 
 func activity(r eval.Result) (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text = fmt.Sprintf("%s of rank %d: error by user activity", r.Algorithm, r.Parameters.Rank)
-	p.X.Label.Text, p.Y.Label.Text = "training ratings of the user, quarters of users", "RMSE, stars"
-	var model, biases plotter.Values
+	p := newPlot("Error by user activity, "+r.Algorithm+" of rank "+strconv.Itoa(r.Parameters.Rank), "training ratings of the user (quarters of users)", "RMSE and 90 % interval, stars")
+	var model, biases estimates
 	var names []string
-	for _, g := range r.ByActivity {
-		model, biases = append(model, g.RMSE), append(biases, g.BiasRMSE)
-		names = append(names, strings.NewReplacer("users of ", "", " ratings", "").Replace(g.Group))
+	for k, g := range r.ByActivity {
+		at := float64(k)
+		model.add(at-apart, g.RMSE, g.RMSE90.Low, g.RMSE90.High)
+		biases.add(at+apart, g.BiasRMSE, g.Bias90.Low, g.Bias90.High)
+		names = append(names, g.Group)
 	}
-	p.NominalX(names...)
-	for k, bars := range []struct {
-		values plotter.Values
-		color  color.Color
-		name   string
-	}{{model, ours, r.Algorithm}, {biases, theirs, "biases alone"}} {
-		chart, err := plotter.NewBarChart(bars.values, vg.Points(22))
+	if len(names) == 0 {
+		return p, nil
+	}
+	if err := first.whiskers(p, r.Algorithm, model); err != nil {
+		return nil, err
+	}
+	if err := second.whiskers(p, "biases alone", biases); err != nil {
+		return nil, err
+	}
+	groups(p, names)
+	room(p, 2)
+	return p, nil
+}
+
+// apart is how far marks of a group stand beside its place.
+const apart = 0.08
+
+func calibration(r eval.Result) (*plot.Plot, error) {
+	p := newPlot(fmt.Sprintf("Calibration on %d ratings", r.TestRatings), "prediction, nearest half star", "mean of prediction − rating, stars")
+	if err := first.line(p, "", calibrationPoints(r.Calibration)); err != nil {
+		return nil, err
+	}
+	p.X.Min, p.X.Max = 0.4, 5.1
+	p.Y.Min, p.Y.Max = min(p.Y.Min, -0.5), max(p.Y.Max, 0.5)
+	return p, others.level(p, "", 0)
+}
+
+func calibrationPoints(of []eval.Calibration) (points plotter.XYs) {
+	for _, c := range of {
+		points = append(points, plotter.XY{X: c.Predicted, Y: c.Error})
+	}
+	return points
+}
+
+// lists are the rankings that are drawn.
+func lists(r eval.Result) []struct {
+	look
+	name string
+	eval.Ranking
+} {
+	popular := second
+	popular.dash = dashes
+	return []struct {
+		look
+		name string
+		eval.Ranking
+	}{{first, r.Algorithm + ", as served", r.Ranking}, {popular, "most popular", r.Baselines.Popularity}}
+}
+
+// namedDepths are the lengths of lists that have a mark.
+var namedDepths = []int{1, 2, 5, 10, 20, 50}
+
+func precisionRecall(r eval.Result) (*plot.Plot, error) {
+	p := newPlot("Precision and recall of the first k movies", "recall@k, share of the relevant movies", "precision@k, share of the list")
+	for _, list := range lists(r) {
+		var curve, marked plotter.XYs
+		var names []string
+		for k := range list.PrecisionAt {
+			curve = append(curve, plotter.XY{X: list.RecallAt[k], Y: list.PrecisionAt[k]})
+			if slices.Contains(namedDepths, k+1) {
+				marked = append(marked, curve[k])
+				names = append(names, fmt.Sprintf("k = %d", k+1))
+			}
+		}
+		if len(curve) == 0 {
+			continue
+		}
+		if err := list.curve(p, list.name, curve, marked); err != nil {
+			return nil, err
+		}
+		labels, err := plotter.NewLabels(plotter.XYLabels{XYs: marked, Labels: names})
 		if err != nil {
 			return nil, err
 		}
-		chart.Color, chart.LineStyle.Width, chart.Offset = bars.color, 0, vg.Points(float64(24*k-12))
-		p.Add(chart)
-		p.Legend.Add(bars.name, chart)
+		for k := range labels.TextStyle {
+			labels.TextStyle[k].Font.Variant, labels.TextStyle[k].Font.Size = "Sans", vg.Points(7.5)
+		}
+		labels.Offset = vg.Point{X: vg.Points(5), Y: vg.Points(3)}
+		p.Add(labels)
 	}
-	p.Legend.Top = true
-	p.Y.Min, p.Y.Max = 0, 1.35*max(p.Y.Max, 1e-9)
+	p.X.Min, p.Y.Min = 0, 0
+	p.X.Max *= 1.06 // for the last label
+	room(p, 3)      // for the first
 	return p, nil
 }
 
-func calibration(r eval.Result) (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text = fmt.Sprintf("Calibration on %d ratings", r.TestRatings)
-	p.X.Label.Text, p.Y.Label.Text = "prediction, nearest half star", "mean of prediction − rating, stars"
-	var points plotter.XYs
-	for _, c := range r.Calibration {
-		points = append(points, plotter.XY{X: c.Predicted, Y: c.Error})
+// curve draws a line that is marked in some places.
+func (l look) curve(p *plot.Plot, name string, points, marked plotter.XYs) error {
+	plain := l
+	plain.mark = nil
+	if err := plain.line(p, "", points); err != nil || name == "" {
+		return err
 	}
-	line, marks, err := plotter.NewLinePoints(points)
+	marks, err := plotter.NewScatter(marked)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	line.Color, marks.Color, marks.Shape = ours, ours, draw.CircleGlyph{}
-	p.Add(plotter.NewGrid(), level(0), line, marks)
-	p.Y.Min, p.Y.Max = min(p.Y.Min, -0.5), max(p.Y.Max, 0.5)
-	return p, nil
+	marks.Color, marks.Shape, marks.Radius = l.color, l.mark, vg.Points(2.8)
+	p.Add(marks)
+	sample, err := plotter.NewLine(points[:1])
+	if err != nil {
+		return err
+	}
+	sample.Color, sample.Width, sample.Dashes = l.color, vg.Points(1.5), l.dash
+	p.Legend.Add(name, sample, marks)
+	return nil
 }
 
-// level is a dashed line at a height.
-func level(y float64) *plotter.Function {
-	f := plotter.NewFunction(func(float64) float64 { return y })
-	f.Dashes = []vg.Length{vg.Points(4), vg.Points(3)}
-	return f
+// byLength has precision@k and recall@k of either list over k.
+func byLength(r eval.Result) (*plot.Plot, error) {
+	p := newPlot(fmt.Sprintf("Lists of %d users by their length", r.Ranking.Users), "k, movies in the list", "precision@k, recall@k")
+	p.X.Tick.Marker = wholeTicks{}
+	count := 0
+	for _, list := range lists(r) {
+		var precision, recall, marked plotter.XYs
+		for k := range list.PrecisionAt {
+			precision = append(precision, plotter.XY{X: float64(k + 1), Y: list.PrecisionAt[k]})
+			recall = append(recall, plotter.XY{X: float64(k + 1), Y: list.RecallAt[k]})
+			if slices.Contains(namedDepths, k+1) {
+				marked = append(marked, precision[k])
+			}
+		}
+		if len(precision) == 0 {
+			continue
+		}
+		if err := list.curve(p, "precision@k, "+list.name, precision, marked); err != nil {
+			return nil, err
+		}
+		list.mark = nil
+		if err := list.line(p, "recall@k, "+list.name, recall); err != nil {
+			return nil, err
+		}
+		count += 2
+	}
+	p.X.Min, p.Y.Min = 0, 0
+	room(p, count)
+	return p, nil
 }
 
 func coverage(r eval.Result) (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text = "Ratings within prediction intervals"
-	p.X.Label.Text, p.Y.Label.Text = "interval, %", "ratings within it, %"
-	diagonal := plotter.NewFunction(func(x float64) float64 { return x })
-	diagonal.Dashes = []vg.Length{vg.Points(4), vg.Points(3)}
-	p.Add(plotter.NewGrid(), diagonal)
+	p := newPlot("Ratings within prediction intervals", "interval, % of the probability", "ratings within it, %")
+	p.X.Tick.Marker = plot.ConstantTicks{{Value: 50, Label: "50"}, {Value: 80, Label: "80"}, {Value: 90, Label: "90"}}
+	rest := others
+	rest.mark = nil
 	for k, c := range slices.Backward(r.Intervals.Coverage) { // all ratings last, on top
 		points := plotter.XYs{{X: 50, Y: 100 * c.Of50}, {X: 80, Y: 100 * c.Of80}, {X: 90, Y: 100 * c.Of90}}
-		line, marks, err := plotter.NewLinePoints(points)
-		if err != nil {
+		l, name := rest, ""
+		if k == 0 {
+			l, name = first, "all ratings"
+		} else if k == 1 {
+			name = "groups of users and of movies"
+		}
+		if err := l.line(p, name, points); err != nil {
 			return nil, err
 		}
-		marks.Shape = draw.CircleGlyph{}
-		if line.Color, marks.Color = theirs, theirs; k == 0 {
-			line.Color, marks.Color = ours, ours
-			p.Legend.Add("all ratings", line, marks)
-		} else if k == 1 {
-			p.Legend.Add("groups of users and movies", line, marks)
-		}
-		p.Add(line, marks)
 	}
-	p.Legend.Top, p.Legend.Left = true, true
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 45, 95, 40, 105
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 45, 95, min(p.Y.Min, 40), max(p.Y.Max, 100)
+	p.Y.Tick.Marker = percentTicks{}
+	right := second
+	right.mark, right.dash = nil, dashes
+	if err := right.line(p, "as it is to be", plotter.XYs{{X: 45, Y: 45}, {X: 95, Y: 95}}); err != nil {
+		return nil, err
+	}
+	room(p, 3)
 	return p, nil
 }
 
+// percentTicks end at 100.
+type percentTicks struct{ ticks }
+
+func (t percentTicks) Ticks(low, high float64) []plot.Tick {
+	return slices.DeleteFunc(t.ticks.Ticks(low, high), func(tick plot.Tick) bool { return tick.Value > 100 })
+}
+
 func transform(r eval.Result) (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text = "Probability integral transform"
-	p.X.Label.Text, p.Y.Label.Text = "place of the rating in its predicted distribution", "ratings, 1 if all is right"
+	p := newPlot("Probability integral transform", "place of the rating in its predicted distribution", "ratings, 1 if uncertainty is stated rightly")
 	n := float64(len(r.Intervals.PIT))
-	values := make(plotter.Values, len(r.Intervals.PIT))
-	names := make([]string, len(values))
+	bars := make([]plotter.HistogramBin, len(r.Intervals.PIT))
 	for k, share := range r.Intervals.PIT {
-		values[k] = share * n
-		if k%5 == 0 {
-			names[k] = strconv.FormatFloat(float64(k)/n, 'g', 2, 64)
-		}
+		bars[k] = plotter.HistogramBin{Min: float64(k) / n, Max: float64(k+1) / n, Weight: share * n}
 	}
-	chart, err := plotter.NewBarChart(values, vg.Points(11))
-	if err != nil {
-		return nil, err
-	}
-	chart.Color, chart.LineStyle.Width = ours, 0
-	p.Add(chart, level(1))
-	p.NominalX(names...)
-	p.Y.Min, p.Y.Max = 0, max(p.Y.Max, 1.5)
-	return p, nil
+	chart := &plotter.Histogram{Bins: bars, FillColor: blue, LineStyle: plotter.DefaultLineStyle}
+	chart.LineStyle.Color, chart.LineStyle.Width = pale, vg.Points(0.5)
+	p.Add(chart)
+	p.X.Min, p.X.Max = 0, 1
+	p.Y.Min, p.Y.Max = 0, math.Max(p.Y.Max*1.05, 1.5)
+	level := second
+	return p, level.level(p, "", 1)
 }

@@ -39,6 +39,7 @@ type Job struct {
 	StartedBy  string       // its version, for the manifest
 	EarlyStop  EarlyStop
 	Progress   func(als.Progress) // of each training on the way to the version, one after the other
+	Curve      *Curve             // to fill in; nil, which costs nothing, for none
 	Now        func() time.Time   // nil is time.Now
 }
 
@@ -80,7 +81,11 @@ func (j Job) Train(ctx context.Context, log ratings.Log) (*Candidate, error) {
 		}
 	}
 	parameters := warmed(c.chosen, j.Start)
-	matrix, factors, err := j.fit(ctx, log, parameters, j.Start)
+	whole := j
+	if len(holdout) > 0 {
+		whole.Curve = nil // it is the twin's
+	}
+	matrix, factors, err := whole.fitMeasured(ctx, log, nil, parameters, j.Start)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +116,7 @@ func secondsSince(started time.Time) float64 {
 // measure trains a twin on the training part, and fills in its errors and those of
 // biases alone on what is held out.
 func (j Job) measure(ctx context.Context, part ratings.Log, holdout []ratings.Rating, p als.Parameters, metrics *message.Metrics) (*als.Factors, error) {
-	matrix, twin, err := j.fit(ctx, part, p, nil)
+	matrix, twin, err := j.fitMeasured(ctx, part, holdout, p, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +128,9 @@ func (j Job) measure(ctx context.Context, part ratings.Log, holdout []ratings.Ra
 		return nil, err
 	}
 	metrics.BiasRMSE, err = rmse(biases, holdout)
+	if j.Curve != nil {
+		j.Curve.RMSE, j.Curve.BiasRMSE = metrics.RMSE, metrics.BiasRMSE
+	}
 	return twin, err
 }
 
@@ -140,7 +148,7 @@ func (j Job) choose(ctx context.Context, part ratings.Log) (als.Parameters, erro
 	if p.Preference != nil && p.Preference.ChooseBeta {
 		head := *p.Preference
 		var err error
-		if head.Beta, err = eval.ChooseBeta(ctx, part, p); err != nil {
+		if head.Beta, err = eval.ChooseBeta(ctx, part, p, j.Progress); err != nil {
 			return p, err
 		}
 		p.Preference = &head
@@ -150,6 +158,12 @@ func (j Job) choose(ctx context.Context, part ratings.Log) (als.Parameters, erro
 
 // fit trains on all of a log.
 func (j Job) fit(ctx context.Context, log ratings.Log, p als.Parameters, start *als.Factors) (*ratings.Matrix, *als.Factors, error) {
+	j.Curve = nil
+	return j.fitMeasured(ctx, log, nil, p, start)
+}
+
+// fitMeasured is fit with the learning curve, if there is to be one.
+func (j Job) fitMeasured(ctx context.Context, log ratings.Log, held []ratings.Rating, p als.Parameters, start *als.Factors) (*ratings.Matrix, *als.Factors, error) {
 	var weights ratings.Weights
 	if p.Preference != nil {
 		weights = p.Preference.Weights()
@@ -165,8 +179,13 @@ func (j Job) fit(ctx context.Context, log ratings.Log, p als.Parameters, start *
 			return false
 		}
 	}
+	if j.Curve == nil {
+		factors, err := task.Run(ctx)
+		return rated, factors, err
+	}
+	failed := j.Curve.record(ctx, &task, held)
 	factors, err := task.Run(ctx)
-	return rated, factors, err
+	return rated, factors, errors.Join(err, failed())
 }
 
 const biasIterations = 10

@@ -1,8 +1,7 @@
 package commands
 
 import (
-	"fmt"
-	"os"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -43,7 +42,7 @@ before it is learned, with users folded in from all that they rated before.
 			&cli.BoolFlag{Name: "replay", Usage: "predict the newest ratings one by one, learning each"},
 			&cli.IntFlag{Name: "retrain-every", Usage: "train anew after so many ratings, with --replay; 0 never"},
 			&cli.BoolFlag{Name: "fold-movies", Usage: "fold in new movies with five raters too, with --replay"},
-			&cli.StringFlag{Name: "plot", Usage: "draw errors by user activity, calibration and intervals into this file, .svg or .png"},
+			plotFlag("errors by user activity, calibration, precision and recall of lists, and intervals"),
 			jsonFlag(),
 		}, parameterFlags()...),
 		Action: evalAction,
@@ -86,13 +85,11 @@ func checkEvalFlags(c *cli.Context) error {
 		return usagef("--retrain-every is %d, want 0 (never) or more", every)
 	}
 	several := c.Int("splits") != 1
-	if c.IsSet("plot") {
-		if several || c.Bool("replay") {
-			return usagef("--plot goes with one split")
-		}
-		if err := plots.Check(c.String("plot")); err != nil {
-			return usagef("--plot: %w", err)
-		}
+	if c.IsSet("plot") && (several || c.Bool("replay")) {
+		return usagef("--plot goes with one split")
+	}
+	if err := checkPlot(c); err != nil {
+		return err
 	}
 	switch {
 	case c.Bool("replay") && (several || c.Bool("tune")):
@@ -123,16 +120,13 @@ func evalOnce(c *cli.Context, p als.Parameters) error {
 		}
 		p, tuning = chosen, &how
 	}
-	result, err := eval.Run(c.Context, train, test, p, iterations())
+	result, err := eval.RunWatched(c.Context, train, test, p, eval.Watch{Training: iterations(), Ranking: listsBar()})
 	if err != nil {
 		return err
 	}
 	result.Seconds.Read, result.Tuning = read, tuning
-	if path := c.String("plot"); path != "" {
-		if err := plots.Evaluation(path, result); err != nil {
-			return err
-		}
-		fmt.Fprintln(os.Stderr, "drawn into", path)
+	if err := drawn(c, func(path string) error { return plots.Evaluation(path, result) }); err != nil {
+		return err
 	}
 	if c.Bool("json") {
 		return printJSON(result)
@@ -220,6 +214,25 @@ func countBar(what, unit string) func(done, total int) {
 		p.set(int64(done))
 		if done >= total {
 			p.end()
+		}
+	}
+}
+
+// listsBar shows how many lists are measured, of one kind after the other.
+func listsBar() func(done, total int) {
+	var mu sync.Mutex
+	var p *progress
+	told := 0
+	return func(_, total int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if p == nil {
+			p, told = newProgress("measuring lists", "lists", int64(total)), 0
+		}
+		told++
+		if p.set(int64(told)); told == total {
+			p.end()
+			p = nil
 		}
 	}
 }

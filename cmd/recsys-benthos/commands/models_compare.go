@@ -9,6 +9,8 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/eval"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/model"
+	"github.com/recsys-benthos/recsys-benthos/internal/plots"
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 	"github.com/recsys-benthos/recsys-benthos/internal/terminal"
 )
@@ -19,13 +21,15 @@ func modelsCompareCommand() *cli.Command {
 		Description: `Prints what both were made of and how each did on its own holdout. With --ratings both predict the same ratings, and the
 difference comes with its standard error, paired over users; ratings that only one of them was trained on favour it. With --live
 the champion is compared with all versions in shadow, on the ratings that came as requests since the topic of predictions begins.
+--plot draws either: what B gains over A by user activity and the errors of both by predicted rating, or the confidence sequences over time.
 
   recsys-benthos models compare champion 20260102-150405-9f86d0
   recsys-benthos models compare --ratings newer.csv champion challenger:new
+  recsys-benthos models compare --ratings newer.csv --plot compared.svg champion challenger:new
   recsys-benthos models compare --live --profile config/cluster.yaml`,
 		Flags: append([]cli.Flag{registryFlag(), jsonFlag(), &cli.StringFlag{
 			Name: "ratings", Usage: "file, archive or folder of ratings to score both on",
-		}}, liveFlags()...), Action: modelsCompare,
+		}, plotFlag("with --ratings gains and errors, with --live confidence sequences,")}, liveFlags()...), Action: modelsCompare,
 	}
 }
 
@@ -36,6 +40,12 @@ type comparedModels struct {
 }
 
 func modelsCompare(c *cli.Context) error {
+	if c.IsSet("plot") && c.Bool("live") == c.IsSet("ratings") {
+		return usagef("--plot goes with either --ratings FILE or --live: what is drawn is how versions do on ratings")
+	}
+	if err := checkPlot(c); err != nil {
+		return err
+	}
 	if c.Bool("live") {
 		return modelsCompareLive(c)
 	}
@@ -52,7 +62,7 @@ func modelsCompare(c *cli.Context) error {
 		return err
 	}
 	if path := c.String("ratings"); path != "" {
-		if compared.OnRatings, err = compareOn(versions, path, [2]registry.Manifest{compared.A, compared.B}); err != nil {
+		if compared.OnRatings, err = compareOn(c, versions, path, [2]registry.Manifest{compared.A, compared.B}); err != nil {
 			return err
 		}
 	}
@@ -62,21 +72,42 @@ func modelsCompare(c *cli.Context) error {
 	return printCompared(compared)
 }
 
-// compareOn has both versions predict the ratings at path.
-func compareOn(versions *registry.Registry, path string, manifests [2]registry.Manifest) (*eval.Comparison, error) {
+// compareOn has both versions predict the ratings at path, and draws it if that is
+// asked for.
+func compareOn(c *cli.Context, versions *registry.Registry, path string, manifests [2]registry.Manifest) (*eval.Comparison, error) {
 	test, err := readRatings(path)
 	if err != nil {
 		return nil, err
 	}
-	var predict [2]eval.Predictor
+	var models [2]*model.Model
 	for i, manifest := range manifests {
-		m, _, err := versions.Model(manifest.Version)
-		if err != nil {
+		if models[i], _, err = versions.Model(manifest.Version); err != nil {
 			return nil, err
 		}
+	}
+	shown := newProgress("predicting", "ratings", int64(len(test)))
+	var predict [2]eval.Predictor
+	for i, m := range models {
 		predict[i] = func(user, movie int64) float64 { return float64(m.Predict(user, movie).Value) }
 	}
+	champion := predict[0]
+	predict[0] = func(user, movie int64) float64 {
+		shown.add(1)
+		return champion(user, movie)
+	}
 	comparison, err := eval.Compare(predict[0], predict[1], test)
+	shown.end()
+	if err != nil {
+		return nil, err
+	}
+	err = drawn(c, func(path string) error {
+		defer busy("drawing")()
+		contrast, err := eval.NewContrast(models[0], models[1], test)
+		if err != nil {
+			return err
+		}
+		return plots.Comparison(path, manifests[0].Version, manifests[1].Version, contrast)
+	})
 	return &comparison, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/experiment"
+	"github.com/recsys-benthos/recsys-benthos/internal/plots"
 	"github.com/recsys-benthos/recsys-benthos/internal/terminal"
 )
 
@@ -37,24 +38,38 @@ func modelsCompareLive(c *cli.Context) error {
 		return fmt.Errorf("the profile %s has no kafka_cluster to read predictions from", c.String("profile"))
 	}
 	comparisons := experiment.NewComparisons(experiment.Config{Period: c.Duration("period")})
-	read, err := eachRecord(c.Context, s.kafka.Options(), c.String("topic"), func(r *kgo.Record) {
+	var all []experiment.Rating // for the picture, which needs them in the order of time
+	var shown *progress
+	begin := func(total int64) { shown = newProgress("reading "+c.String("topic"), "records", total) }
+	read, err := eachRecord(c.Context, s.kafka.Options(), c.String("topic"), begin, func(r *kgo.Record) {
+		shown.add(1)
 		record, ok, err := experiment.DecodeRecord(r.Value)
 		if err != nil || !ok {
 			return // a dead letter elsewhere, or nothing to compare
 		}
-		if rating, ok := record.Rating(); ok {
-			rating.Partition = r.Partition
+		rating, ok := record.Rating()
+		switch rating.Partition = r.Partition; {
+		case !ok:
+		case c.IsSet("plot"):
+			all = append(all, rating)
+		default:
 			comparisons.Add(rating)
 		}
 	})
+	if shown != nil {
+		shown.end()
+	}
 	if err != nil {
 		return err
 	}
+	histories := comparisons.Replay(all) // none without a picture
 	results := comparisons.Results()
 	if c.Bool("json") {
-		return printJSON(results)
+		err = printJSON(results)
+	} else {
+		err = printLive(results, read, c.String("topic"), c.Duration("period"))
 	}
-	return printLive(results, read, c.String("topic"), c.Duration("period"))
+	return errors.Join(err, drawn(c, func(path string) error { return plots.Live(path, histories) }))
 }
 
 func printLive(results []experiment.Result, read int64, topic string, period time.Duration) error {
@@ -83,8 +98,9 @@ func printLive(results []experiment.Result, read int64, topic string, period tim
 // readTimeout is how long a topic may give nothing.
 const readTimeout = 30 * time.Second
 
-// eachRecord calls fn with the records that a topic holds now.
-func eachRecord(ctx context.Context, options []kgo.Opt, topic string, fn func(*kgo.Record)) (read int64, err error) {
+// eachRecord calls fn with the records that a topic holds now, and before that begin,
+// which may be nil, with their number: marks of transactions count too.
+func eachRecord(ctx context.Context, options []kgo.Opt, topic string, begin func(total int64), fn func(*kgo.Record)) (read int64, err error) {
 	// The end of a partition may be the mark of a transaction.
 	client, err := kgo.NewClient(append(options, kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxWait(100*time.Millisecond), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())...)
@@ -109,12 +125,17 @@ func eachRecord(ctx context.Context, options []kgo.Opt, topic string, fn func(*k
 	if err != nil {
 		return 0, fmt.Errorf("reading topic %s: %w", topic, err)
 	}
+	total := int64(0)
 	left := map[int32]bool{} // partitions that are not read to their end
 	ends.Each(func(end kadm.ListedOffset) {
 		if start, ok := starts.Lookup(topic, end.Partition); ok && start.Offset < end.Offset {
 			left[end.Partition] = true
+			total += end.Offset - start.Offset
 		}
 	})
+	if begin != nil {
+		begin(total)
+	}
 	for len(left) > 0 {
 		polling, cancel := context.WithTimeout(ctx, readTimeout)
 		fetches := client.PollFetches(polling)

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/recsys-benthos/recsys-benthos/internal/gate"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/plots"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 	"github.com/recsys-benthos/recsys-benthos/internal/training"
@@ -26,7 +28,8 @@ is not worse than the present one, or better if it was made in another way; if t
 
   recsys-benthos train --ratings ml-latest-small/ratings.csv --registry file://./registry
   recsys-benthos train --ratings ml-1m.zip --rank 32 --json
-  recsys-benthos train --ratings ml-latest-small --tags ml-latest-small --warm-start --early-stop 0.05`,
+  recsys-benthos train --ratings ml-latest-small --tags ml-latest-small --warm-start --early-stop 0.05
+  recsys-benthos train --ratings ml-latest-small --plot learning.svg`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "ratings", Usage: "file, archive or folder of ratings", Required: true},
 			registryFlag(),
@@ -36,6 +39,7 @@ is not worse than the present one, or better if it was made in another way; if t
 			&cli.Float64Flag{Name: "early-stop", Usage: "share of the training ratings by which to find the best number of iterations, 0 to take all"},
 			&cli.IntFlag{Name: "early-stop-patience", Usage: "iterations without gain after which to stop", Value: 2},
 			&cli.Float64Flag{Name: "tolerance", Usage: "RMSE in stars by which a new champion may be worse, if it was made by the same recipe of newer data", Value: gate.Margin},
+			plotFlag("the learning curve of both heads, with errors on the holdout after each iteration,"),
 			&cli.BoolFlag{Name: "force", Usage: "promote the version whatever the gate finds, which is recorded"},
 			jsonFlag(),
 		}, parameterFlags()...),
@@ -70,25 +74,39 @@ func readLog(c *cli.Context) (log ratings.Log, err error) {
 	return log, err
 }
 
+// trainingJob is what the flags ask for.
+func trainingJob(c *cli.Context) (training.Job, error) {
+	p, err := parameters(c)
+	if err != nil {
+		return training.Job{}, err
+	}
+	job := training.Job{
+		Parameters: p, Holdout: c.Float64("holdout"), Tolerance: c.Float64("tolerance"), Force: c.Bool("force"),
+		Source: c.String("ratings"), Tool: "recsys-benthos " + version,
+		EarlyStop: training.EarlyStop{Share: c.Float64("early-stop"), Patience: c.Int("early-stop-patience")},
+	}
+	if !(job.Holdout >= 0 && job.Holdout < 1) {
+		return job, usagef("--holdout %v does not lie between 0 and 1", job.Holdout)
+	}
+	if math.IsNaN(job.Tolerance) || math.IsInf(job.Tolerance, 0) {
+		return job, usagef("--tolerance %v is not a number of stars", job.Tolerance)
+	}
+	if c.IsSet("plot") {
+		job.Curve = &training.Curve{}
+	}
+	if err := job.EarlyStop.Validate(p.Algorithm); err != nil {
+		return job, err
+	}
+	return job, checkPlot(c)
+}
+
 func trainAction(c *cli.Context) error {
 	collectOften()
 	if err := noArguments(c); err != nil {
 		return err
 	}
-	p, err := parameters(c)
+	job, err := trainingJob(c)
 	if err != nil {
-		return err
-	}
-	holdout := c.Float64("holdout")
-	if !(holdout >= 0 && holdout < 1) {
-		return usagef("--holdout %v does not lie between 0 and 1", holdout)
-	}
-	tolerance := c.Float64("tolerance")
-	if math.IsNaN(tolerance) || math.IsInf(tolerance, 0) {
-		return usagef("--tolerance %v is not a number of stars", tolerance)
-	}
-	early := training.EarlyStop{Share: c.Float64("early-stop"), Patience: c.Int("early-stop-patience")}
-	if err := early.Validate(p.Algorithm); err != nil {
 		return err
 	}
 	versions, err := registry.Open(c.String("registry"))
@@ -102,11 +120,9 @@ func trainAction(c *cli.Context) error {
 	}
 	var result trained
 	result.Seconds.Read = seconds(started)
-	job := training.Job{
-		Parameters: p, Holdout: holdout,
-		Tolerance: tolerance, Force: c.Bool("force"), Source: c.String("ratings"), Tool: "recsys-benthos " + version,
-		EarlyStop: early, Progress: iterations(),
-	}
+	tell, told := between("measuring and comparing", iterations())
+	defer told()
+	job.Progress = tell
 	if c.Bool("warm-start") {
 		var why string
 		if job, why, err = job.WarmStart(versions); err != nil {
@@ -121,16 +137,18 @@ func trainAction(c *cli.Context) error {
 		return err
 	}
 	outcome, err := job.Publish(c.Context, versions, candidate)
+	told()
+	undrawn := drawn(c, func(path string) error { return plots.Learning(path, *job.Curve) }) // which costs nobody the version
 	if err != nil {
-		return err
+		return errors.Join(err, undrawn)
 	}
 	m := outcome.Manifest
 	result.Version, result.Algorithm, result.Parameters, result.Metrics = m.Version, m.Algorithm, m.Parameters, m.Metrics
 	result.Promoted, result.Verdict, result.SHA256, result.Seconds.Train = outcome.Promoted, m.Verdict, m.SHA256, m.Seconds
 	if c.Bool("json") {
-		return printJSON(result)
+		return errors.Join(printJSON(result), undrawn)
 	}
 	fmt.Printf("version     %s\nholdout     RMSE %.4f on %d ratings (biases alone %.4f)\ntrained on  %d ratings in %.2f s\nverdict     %s\n",
 		m.Version, m.Metrics.RMSE, m.Metrics.Holdout, m.Metrics.BiasRMSE, m.Metrics.Ratings, m.Seconds, m.Verdict)
-	return nil
+	return undrawn
 }

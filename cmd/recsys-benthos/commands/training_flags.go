@@ -70,6 +70,9 @@ func iterations() func(als.Progress) {
 	var p *progress
 	return func(at als.Progress) {
 		if p == nil || at.Iteration == 1 {
+			if p != nil {
+				p.end() // of a training that was stopped early
+			}
 			p = newProgress("training, "+at.Head, "iterations", int64(at.Total))
 			p.began = p.began.Add(-at.Elapsed)
 		}
@@ -79,6 +82,22 @@ func iterations() func(als.Progress) {
 			p.end()
 		}
 	}
+}
+
+// between is told of trainings, one after the other, and shows that there is work
+// between them and after them too, until end.
+func between(what string, training func(als.Progress)) (tell func(als.Progress), end func()) {
+	still := func() {} // ends what is shown
+	end = func() {
+		still()
+		still = func() {}
+	}
+	return func(at als.Progress) {
+		end()
+		if training(at); at.Iteration == at.Total {
+			still = busy(what)
+		}
+	}, end
 }
 
 // describe says which head is trained, and how well it does.

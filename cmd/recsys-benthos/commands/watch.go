@@ -78,7 +78,7 @@ func watchAction(c *cli.Context) error {
 func watchOnce(ctx context.Context, c *cli.Context, cluster *kafka.Cluster) error {
 	w := &watcher{live: live.New(live.Config{}), source: strings.Join(cluster.Seeds(), ", ")}
 	for _, topic := range watchedTopics {
-		if _, err := eachRecord(ctx, cluster.Options(), topic, w.take); err != nil {
+		if _, err := eachRecord(ctx, cluster.Options(), topic, nil, w.take); err != nil {
 			if ctx.Err() != nil {
 				return stoppedError{syscall.SIGINT}
 			}
