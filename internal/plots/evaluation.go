@@ -64,6 +64,7 @@ func calibration(r eval.Result) (*plot.Plot, error) {
 	}
 	p.X.Min, p.X.Max = 0.4, 5.1
 	p.Y.Min, p.Y.Max = min(p.Y.Min, -0.5), max(p.Y.Max, 0.5)
+	room(p, 0)
 	return p, others.level(p, "", 0)
 }
 
