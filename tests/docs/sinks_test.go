@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,12 +27,13 @@ import (
 type sink struct {
 	prepare func(v *visit) (found func() []string) // starts a server, if there is one; found are the request ids in the sink
 	refused int                                    // predictions that the sink does not take
+	reason  string                                 // part of what their dead letters say
 }
 
 // sinks are those of the page, by the headings of its sections.
 var sinks = map[string]sink{
 	"A file":                          {prepare: sinkFile("recsys-data/predictions.jsonl")},
-	"An HTTP server":                  {prepare: sinkHTTP, refused: 1},
+	"An HTTP server":                  {prepare: sinkHTTP, refused: 1, reason: "422"},
 	"Kafka only":                      {prepare: sinkFile("read.jsonl")},
 	"Elasticsearch":                   {prepare: sinkElasticsearch},
 	"SQLite with columns of your own": {prepare: sinkSQLite},
@@ -74,13 +76,41 @@ func TestEverySinkHasEveryPredictionOnce(t *testing.T) {
 	}
 }
 
+// TestEverySinkFitsTheClusterProfile: the page says that the edit is the same there.
+func TestEverySinkFitsTheClusterProfile(t *testing.T) {
+	_, sections := sinkSections(t)
+	for title := range sinks {
+		v := &visit{T: t, folder: t.TempDir()}
+		v.checkout()
+		b := sections[title][0]
+		b.notes = []string{noteReplaces + ": prediction_index in config/cluster.yaml"}
+		v.replace(b)
+		edited, err := os.ReadFile(filepath.Join(v.folder, "config", "cluster.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, lint := range lint(string(edited)) {
+			t.Errorf("%s: config/cluster.yaml with this sink: %s", title, lint)
+		}
+		if want := labels(readFile(t, "config/cluster.yaml")); !maps.Equal(labels(string(edited)), want) {
+			t.Errorf("%s: config/cluster.yaml has not the resources that it had", title)
+		}
+	}
+}
+
 // checkSink compares a sink with the topic: each prediction once, or refused and
 // a dead letter.
 func checkSink(v *visit, s sink, found []string) {
 	v.Helper()
-	predicted, dead := v.topic("predictions"), v.topic("dead_letters")
+	predicted, letters := requestIDs(v.topic("predictions")), v.topic("dead_letters")
+	dead := requestIDs(letters)
 	if len(predicted) < 300 || len(dead) != s.refused {
 		v.Errorf("there are %d predictions and %d dead letters, not 300 or more and %d", len(predicted), len(dead), s.refused)
+	}
+	for _, letter := range letters {
+		if reason := header(letter, "error"); !strings.Contains(reason, s.reason) {
+			v.Errorf("the reason of a dead letter is %q, not that of the sink, %q", reason, s.reason)
+		}
 	}
 	all := slices.Concat(found, dead)
 	slices.Sort(all)
@@ -93,8 +123,24 @@ func checkSink(v *visit, s sink, found []string) {
 	}
 }
 
-// topic returns the request ids of a topic, once the pipelines have stopped.
-func (v *visit) topic(name string) (ids []string) {
+func requestIDs(records []*kgo.Record) (ids []string) {
+	for _, r := range records {
+		ids = append(ids, requestID(string(r.Value)))
+	}
+	return ids
+}
+
+func header(r *kgo.Record, key string) string {
+	for _, h := range r.Headers {
+		if h.Key == key {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// topic returns the records of a topic, once the pipelines have stopped.
+func (v *visit) topic(name string) (records []*kgo.Record) {
 	v.Helper()
 	b, err := broker.Open(broker.Config{Dir: filepath.Join(v.folder, "recsys-data", "broker"), Address: "127.0.0.1:0"})
 	if err != nil {
@@ -114,14 +160,14 @@ func (v *visit) topic(name string) (ids []string) {
 	}
 	want := int64(0)
 	ends.Each(func(o kadm.ListedOffset) { want += o.Offset })
-	for int64(len(ids)) < want {
+	for int64(len(records)) < want {
 		fetches := client.PollFetches(ctx)
 		if err := ctx.Err(); err != nil {
-			v.Fatalf("%d of %d records of %s are read: %v", len(ids), want, name, err)
+			v.Fatalf("%d of %d records of %s are read: %v", len(records), want, name, err)
 		}
-		fetches.EachRecord(func(r *kgo.Record) { ids = append(ids, requestID(string(r.Value))) })
+		records = append(records, fetches.Records()...)
 	}
-	return ids
+	return records
 }
 
 func requestID(document string) string { return gjson.Get(document, "request_id").String() }
@@ -164,7 +210,7 @@ func (v *visit) serve(documented string, handler http.HandlerFunc) {
 
 // sinkHTTP is a server that is busy at first, and then refuses one prediction.
 func sinkHTTP(v *visit) func() []string {
-	const busy = 3
+	const busy = 2
 	var a arrivals
 	requests, refused := 0, ""
 	v.serve("127.0.0.1:8080", func(w http.ResponseWriter, r *http.Request) {

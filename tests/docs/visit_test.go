@@ -190,6 +190,7 @@ func runnable(b block) error {
 			return fmt.Errorf("go run needs a checkout; write <!-- not run: why --> right above the block")
 		case !ours || b.has(noteLeaveRunning) || len(arguments) == 0 || strings.Contains(joined, "--help"):
 		case slices.Contains([]string{"broker", "streams"}, arguments[0]),
+			arguments[0] == "watch" && !strings.Contains(joined, "--once"),
 			arguments[0] == "up" && !strings.Contains(joined, "--until-predictions") && !strings.Contains(joined, "--for"):
 			return fmt.Errorf("recsys-benthos %s does not end by itself; write <!-- leave running --> or <!-- not run: why --> right above the block", arguments[0])
 		}
