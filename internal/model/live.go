@@ -16,6 +16,18 @@ type Version struct {
 	Model *Model
 	Name  string // the version's name in the registry
 	Until int64  // newest event time it was trained on, Unix milliseconds
+	Made  int64  // when its training was over, Unix milliseconds; 0 if that is not known
+}
+
+// clockSlack is how far the clocks of who trains and who asks may be apart.
+const clockSlack = 5000 // milliseconds
+
+// MayKnow says whether a rating may be one that the version was trained on: one that
+// is not newer, unless somebody asked for its prediction when the training was over. A
+// rating is stored after its prediction is asked for. asked is in Unix milliseconds, 0
+// if that is not known.
+func (v *Version) MayKnow(rated, asked int64) bool {
+	return rated <= v.Until && (asked == 0 || v.Made == 0 || asked <= v.Made+clockSlack)
 }
 
 // Challenger is a version that is compared with the champion: it predicts for its

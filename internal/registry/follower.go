@@ -274,7 +274,11 @@ func (f *Follower) read(version string) (*model.Version, error) {
 		return nil, err
 	}
 	warm(m)
-	return &model.Version{Model: m, Name: version, Until: manifest.Data.Until.UnixMilli()}, nil
+	v := &model.Version{Model: m, Name: version, Until: manifest.Data.Until.UnixMilli()}
+	if !manifest.CreatedAt.IsZero() {
+		v.Made = manifest.CreatedAt.UnixMilli()
+	}
+	return v, nil
 }
 
 // stays adds to an error which version goes on serving.

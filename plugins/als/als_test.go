@@ -199,6 +199,41 @@ func TestARatingIsPredictedBeforeItIsLearned(t *testing.T) {
 	}
 }
 
+// TestARatingOfThePastIsNotLateOnceTheModelIsThere: ratings that are played have old
+// times; one of today among those that a model was trained on made all of them late.
+func TestARatingOfThePastIsNotLateOnceTheModelIsThere(t *testing.T) {
+	r, _ := published(t, 3, time.UnixMilli(1_000_000_000_000)) // made at 3,000 s, by its manifest
+	mgr, follower := resources(t, r)
+	if err := follower.Poll(); err != nil {
+		t.Fatal(err)
+	}
+	rating := `{"event_type":"rate","user_id":5,"movie_id":20,"value":5,"timestamp":100}`
+	asked := func(at time.Time) string {
+		origin := &message.Origin{Topic: "requests", Time: at}
+		out, err := newPredict(t, mgr).ProcessBatch(t.Context(), service.MessageBatch{service.NewMessage([]byte(rating)).WithContext(message.WithOrigin(context.Background(), origin))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := out[0][0].AsBytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	for at, late := range map[int64]bool{2_999: true, 3_004: true, 3_006: false, 9_000: false} {
+		if got := asked(time.Unix(at, 0)); strings.Contains(got, `"late":true`) != late {
+			t.Errorf("asked %d s: %s", at, got)
+		}
+	}
+	out, err := newPredict(t, mgr).ProcessBatch(t.Context(), service.MessageBatch{service.NewMessage([]byte(rating))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, _ := out[0][0].AsBytes(); !strings.Contains(string(data), `"late":true`) {
+		t.Errorf("nobody knows when it was asked: %s", data)
+	}
+}
+
 func TestARatedPredictionSaysWhatItHasToBeatIfAsked(t *testing.T) {
 	r, _ := published(t, 3, time.UnixMilli(1500))
 	mgr, follower := resources(t, r)

@@ -50,7 +50,7 @@ and becomes the prediction, which names the one model version that made it:
 `+"```"+`
 
 A user or movie that the model does not know is named in cold. Such a movie counts as average; such a user is folded in from the ratings that are remembered, as training would have found factors and bias, and counts as average without any. Without a request_id it is topic-partition-offset of the request, or a random one if it did not come from Kafka. Fields that are not known pass through.
-A rating event is a request too: its value comes back as actual, with the absolute_error beside it, and once the prediction is made the rating makes the user's bias more current (learn). If the model was trained on ratings as new as this one, late is true: the prediction says nothing about accuracy.
+A rating event is a request too: its value comes back as actual, with the absolute_error beside it, and once the prediction is made the rating makes the user's bias more current (learn). If the model was trained on ratings as new as this one, and the request is not younger than the model, late is true: the prediction says nothing about accuracy.
 
 A user whom a challenger serves gets its prediction, and role says so. Where there is an actual rating, shadows holds what each other version of the line-up predicts for it, all before the rating is learned, so that whoever reads the predictions can compare versions:
 
@@ -219,9 +219,10 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 	if err != nil {
 		return dst, err
 	}
-	requestedAt := b.now
+	requestedAt, asked := b.now, int64(0) // without a record it may have been asked long before
 	if origin := message.OriginFrom(msg.Context()); origin != nil {
 		requestedAt = origin.Time.UnixMilli()
+		asked = requestedAt
 		if request.ID == "" {
 			request.ID = origin.RequestID()
 		}
@@ -237,7 +238,7 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 	var shadows []message.Shadow
 	switch {
 	case len(b.predicted) > 0:
-		version, role, predicted, shadows = b.ask(r, request.HasActual, learn)
+		version, role, predicted, shadows = b.ask(r, asked, request.HasActual, learn)
 	case learn:
 		predicted = b.users.PredictAndLearn(version.Model, r)
 	default:
@@ -247,7 +248,7 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 		RequestID: request.ID, User: request.User, Movie: request.Movie, Value: predicted.Value,
 		ModelVersion: version.Name, Role: role, RequestedAt: requestedAt, PredictedAt: b.now,
 		ColdUser: predicted.ColdUser, ColdMovie: predicted.ColdMovie,
-		Actual: request.Actual, HasActual: request.HasActual, Late: request.Time <= version.Until, Shadows: shadows, Extra: request.Extra,
+		Actual: request.Actual, HasActual: request.HasActual, Late: version.MayKnow(request.Time, asked), Shadows: shadows, Extra: request.Extra,
 	}
 	if p.evaluate && reply.HasActual && !reply.Late {
 		reply.Evaluation = p.evaluation(b.lineUp.Champion, version, r)
@@ -280,7 +281,7 @@ func (p *predictor) evaluation(champion, serving *model.Version, r ratings.Ratin
 // ask returns the version of a line-up of several that serves the user, in which
 // role, and what it says; and, where there is an actual rating to compare with,
 // what the others say. After that the rating is learned, if learn is true.
-func (b *predicting) ask(r ratings.Rating, hasActual, learn bool) (serving *model.Version, role string, predicted model.Prediction, shadows []message.Shadow) {
+func (b *predicting) ask(r ratings.Rating, asked int64, hasActual, learn bool) (serving *model.Version, role string, predicted model.Prediction, shadows []message.Shadow) {
 	versions := b.lineUp.Versions()
 	at, role := b.lineUp.Serving(r.User)
 	serving = versions[at]
@@ -292,7 +293,7 @@ func (b *predicting) ask(r ratings.Rating, hasActual, learn bool) (serving *mode
 	for i, v := range versions {
 		if i != at {
 			b.shadows = append(b.shadows, message.Shadow{
-				ModelVersion: v.Name, Role: b.lineUp.Role(i), Value: b.predicted[i].Value, Late: r.Time <= v.Until,
+				ModelVersion: v.Name, Role: b.lineUp.Role(i), Value: b.predicted[i].Value, Late: v.MayKnow(r.Time, asked),
 			})
 		}
 	}
