@@ -61,16 +61,16 @@ const (
 
 func TestUpRunsTheWholeRecommenderAndKeepsItsAccounts(t *testing.T) {
 	data, state := recsystest.DataDir(t), t.TempDir()
-	p := start(t, launch{args: up(state, "--data", data, "--rate", "500", "--until-predictions", "5000", "--retrain", "1000", "--json")})
-	p.succeed(60 * time.Second)
+	p := start(t, launch{args: up(state, "--data", data, "--rate", "500", "--until-predictions", "10000", "--retrain", "1000", "--json")})
+	p.succeed(2 * time.Minute)
 	s, keys := summaryOf(t, p)
 	t.Logf("%s", strings.TrimSpace(p.stdout.String()))
 	if !slices.Equal(keys, summaryKeys) {
 		t.Errorf("the summary has the keys %v instead of %v", keys, summaryKeys)
 	}
 	checkAccounts(t, s)
-	if s.Predictions < 5000 {
-		t.Errorf("%d predictions, 5000 were asked for", s.Predictions)
+	if s.Predictions < 10_000 {
+		t.Errorf("%d predictions, 10000 were asked for", s.Predictions)
 	}
 	if s.RMSEHoldout <= 0 || s.RMSEHoldout >= 0.86 {
 		t.Errorf("the holdout RMSE is %v instead of less than 0.86", s.RMSEHoldout)

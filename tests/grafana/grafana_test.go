@@ -51,7 +51,7 @@ func TestTheDashboardShowsWhatIsExported(t *testing.T) {
 	}
 	var log binary.Output
 	command := exec.Command(program, "up", "--data", data, "--state", state, "--listen", "127.0.0.1:0", "--broker", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-		"--rate", "1000", "--retrain", "25000")
+		"--rate", "1000", "--history", "0.3", "--retrain", "25000") // skill takes 30 users
 	command.Stdout, command.Stderr = &log, &log
 	process, err := binary.Start(command, "RECSYS_COMPARE_PERIOD=1s") // no day ends in a test
 	if err != nil {
@@ -59,7 +59,7 @@ func TestTheDashboardShowsWhatIsExported(t *testing.T) {
 	}
 	defer process.Kill()
 
-	const limit = 4 * time.Minute
+	const limit = 6 * time.Minute
 	deadline := time.Now().Add(limit)
 	var problems []string
 	tick := time.NewTicker(time.Second)

@@ -258,6 +258,9 @@ var yamlEscaper = strings.NewReplacer(`"`, `\"`)
 // serve runs the pipelines as `recsys-benthos streams` does, until a signal
 // comes or the run is over.
 func (u *up) serve(ctx context.Context, folder string, data dataSource, monitor *monitor) error {
+	// Benthos logs to standard output, which is the summary's alone.
+	stdout := os.Stdout
+	os.Stdout = os.Stderr
 	stopped := make(chan error, 1)
 	go func() {
 		code, err := runCLI([]string{
@@ -297,6 +300,7 @@ func (u *up) serve(ctx context.Context, folder string, data dataSource, monitor 
 		}
 		u.report.end()
 	}
+	os.Stdout = stdout
 	if u.stopsByItself || u.report.json {
 		if err := printJSON(u.summary(monitor)); err != nil {
 			return err
