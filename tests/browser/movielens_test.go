@@ -16,7 +16,7 @@ import (
 const (
 	fills    = 20 * time.Second // what is promised of an opened page
 	slow     = 6                // times as long takes what a machine of CI does beside other tests
-	patience = 30 * time.Second // with what comes later
+	patience = time.Minute      // with what comes later
 )
 
 func TestThePageFillsAndFollowsAndSaysWhatTheSnapshotSays(t *testing.T) {
