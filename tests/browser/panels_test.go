@@ -179,6 +179,7 @@ func TestEachPanelShowsWhatWasWritten(t *testing.T) {
 		f.isCounted(b, p)
 		t.Logf("new prediction %d on the page after %.2f s", n, time.Since(begun).Seconds())
 	}
+	f.controlsWork(b, p)
 	if err := f.broker.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -229,6 +230,57 @@ func (f *fed) next() predicted {
 	p.ID, p.At = fmt.Sprint("next", len(f.predictions)), time.Now().UTC().Truncate(time.Millisecond)
 	p.Asked = p.At
 	return p
+}
+
+// choose gives a field of the page a value, as a person does.
+func (f *fed) choose(b *tab, id, value string) {
+	f.Helper()
+	evaluate[bool](f, b, fmt.Sprintf(`(() => {
+		const field = document.getElementById(%q);
+		field.value = %q;
+		for (const event of ['input', 'change']) field.dispatchEvent(new Event(event, {bubbles: true}));
+		return true;
+	})()`, id, value))
+}
+
+// controlsWork looks further back, pauses, chooses colours, and searches by title.
+func (f *fed) controlsWork(b *tab, p *process) {
+	f.Helper()
+	is := func(what, expression string) {
+		f.Helper()
+		eventually(f, patience, p, func() error {
+			if !evaluate[bool](f, b, expression) {
+				return fmt.Errorf("%s is not so", what)
+			}
+			return nil
+		})
+	}
+	f.choose(b, "window", "86400")
+	is("a range of a day", `state.window_seconds === 86400 && document.getElementById('footer').textContent.includes('last 24 hours')`)
+	f.choose(b, "window", "900")
+	is("a range of 15 minutes", `state.window_seconds === 900`)
+
+	click := `document.getElementById('pause').click(), true`
+	evaluate[bool](f, b, click)
+	shown := read(f, b).Figures["predictions"]
+	f.predict(f.next())
+	is("that updates come while the page is paused", fmt.Sprintf(`state.totals.predictions === %d`, len(f.predictions)))
+	if now := read(f, b); now.Figures["predictions"] != shown || now.Connection != "Paused" {
+		f.Errorf("a paused page shows %s predictions after %s, and says %q", now.Figures["predictions"], shown, now.Connection)
+	}
+	evaluate[bool](f, b, click)
+	f.isCounted(b, p)
+	is("that the page is live again", `document.getElementById('connection').dataset.state === 'live'`)
+
+	for _, theme := range []string{"dark", "light"} {
+		f.choose(b, "theme", theme)
+		is("the colours "+theme, fmt.Sprintf(`document.documentElement.dataset.theme === %q`, theme))
+	}
+	f.choose(b, "theme", "")
+
+	f.choose(b, "search-title", "<B>BOLD</b> "+`"double"`)
+	is("titles that fit", `(() => { const rows = [...document.querySelectorAll('#latest tr')].map((r) => r.children[2]?.textContent); return rows.length > 10 && rows.every((t) => t?.includes('<b>bold</b> "double"')); })()`)
+	f.choose(b, "search-title", "")
 }
 
 func (f *fed) isCounted(b *tab, p *process) {
@@ -387,7 +439,7 @@ func (f *fed) titlesAreText(b *tab, p *process) {
 	}
 	seen := 0
 	for user, titles := range want {
-		evaluate[bool](f, b, fmt.Sprintf(`(() => { const e = document.getElementById('search-user'); e.value = '%d'; e.dispatchEvent(new Event('input', {bubbles: true})); return true; })()`, user))
+		f.choose(b, "search-user", fmt.Sprint(user))
 		eventually(f, patience, p, func() error {
 			rows := evaluate[[][]string](f, b, `[...document.querySelectorAll('#latest tr')].map((r) => [...r.children].map((c) => c.textContent))`)
 			got := map[string]bool{}
@@ -407,6 +459,6 @@ func (f *fed) titlesAreText(b *tab, p *process) {
 		seen += len(titles)
 	}
 	f.Logf("%d titles are shown as they are", seen)
-	evaluate[bool](f, b, `(() => { const e = document.getElementById('search-user'); e.value = ''; e.dispatchEvent(new Event('input', {bubbles: true})); return true; })()`)
+	f.choose(b, "search-user", "")
 	checkHarmless(f, read(f, b))
 }
