@@ -73,7 +73,7 @@ Requests wait while there is no model yet. A request that cannot be read is mark
 			Description("The label of a movie_catalog resource. Predictions then have title and genres at once, as the processor movie_enrich would add them, which costs less than a processor of its own.").
 			Default("").Advanced()).
 		Field(service.NewBoolField(predictFieldEvaluate).
-			Description("Whether predictions with an actual rating get baseline and stddev, which the live page shows. Costs 1 to 4 µs each, by rank.").
+			Description("Whether predictions with an actual rating get baseline and stddev, which the live page shows. Costs about 1 µs each at rank 15, 7 µs at rank 64.").
 			Default(false).Advanced()).
 		Example("Predict what rating events say", "", `
 pipeline:
