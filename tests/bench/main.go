@@ -48,6 +48,7 @@ var tables = []subject{
 	{"http", "GET /api/recommend/{user} and what else is asked by HTTP", false, httpTable},
 	{"mix", "good requests with bad ones between them, by HTTP", false, mixTable},
 	{"page", "the live page with 50 viewers", false, pageTable},
+	{"capacity", "what users, movies and ratings take of memory", false, capacityTable},
 	{"predict", "Kafka → als_predict → movie_enrich → Kafka", true, predictTable},
 	{"spark", "the same against the original's predictor", true, sparkTable},
 	{"latency", "from a request to its prediction", true, latencyTable},
