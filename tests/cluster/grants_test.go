@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -81,16 +82,18 @@ func (s *system) startGuarded(t *testing.T) error {
 	var errs [3]error
 	var group sync.WaitGroup
 	group.Go(func() {
-		s.kafka, errs[0] = servers.StartKafka(ctx, servers.KafkaOptions{SASL: true, TLS: true, ClientAuth: true, Properties: map[string]string{
-			"authorizer.class.name":                       "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-			"listener.name.client.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule required " + users + ";",
-		}})
+		properties := maps.Clone(briefly)
+		properties["authorizer.class.name"] = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+		properties["listener.name.client.plain.sasl.jaas.config"] = "org.apache.kafka.common.security.plain.PlainLoginModule required " + users + ";"
+		s.kafka, errs[0] = servers.StartKafka(ctx, servers.KafkaOptions{SASL: true, TLS: true, ClientAuth: true, Properties: properties})
 	})
 	group.Go(func() {
 		s.cassandra, errs[1] = servers.StartCassandra(ctx, servers.CassandraOptions{Auth: true, TLS: true, ClientAuth: true})
 	})
 	group.Go(func() {
-		s.elasticsearch, errs[2] = servers.StartElasticsearch(ctx, servers.ElasticsearchOptions{Security: true, Roles: inYAML})
+		s.elasticsearch, errs[2] = servers.StartElasticsearch(ctx, servers.ElasticsearchOptions{
+			Security: true, Roles: inYAML, Settings: map[string]string{"xpack.security.http.ssl.client_authentication": "required"},
+		})
 	})
 	group.Wait()
 	if err := errors.Join(errs[:]...); err != nil {
@@ -118,6 +121,8 @@ func grantFile(t *testing.T, name string) []byte {
 func (s *system) as(kind string) []string {
 	env := []string{
 		fmt.Sprintf("KAFKA_CLIENT_CERT={cert_file: %q, key_file: %q}", s.kafka.CertFile, s.kafka.KeyFile),
+		"ELASTICSEARCH_TLS=true", "ELASTICSEARCH_CA_FILE=" + s.elasticsearch.CAFile, "ELASTICSEARCH_FINGERPRINT=", // the CA in place of the fingerprint
+		fmt.Sprintf("ELASTICSEARCH_CLIENT_CERT={cert_file: %q, key_file: %q}", s.elasticsearch.CertFile, s.elasticsearch.KeyFile),
 		fmt.Sprintf("CASSANDRA_CLIENT_CERT={cert_file: %q, key_file: %q}", s.cassandra.CertFile, s.cassandra.KeyFile),
 	}
 	if kind == "" { // the administrator
