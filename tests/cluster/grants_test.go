@@ -120,10 +120,10 @@ func grantFile(t *testing.T, name string) []byte {
 // certificates. For predict: recsys-predict.
 func (s *system) as(kind string) []string {
 	env := []string{
-		fmt.Sprintf("KAFKA_CLIENT_CERT={cert_file: %q, key_file: %q}", s.kafka.CertFile, s.kafka.KeyFile),
+		fmt.Sprintf("KAFKA_CLIENT_CERTS=[{cert_file: %q, key_file: %q}]", s.kafka.CertFile, s.kafka.KeyFile),
 		"ELASTICSEARCH_TLS=true", "ELASTICSEARCH_CA_FILE=" + s.elasticsearch.CAFile, "ELASTICSEARCH_FINGERPRINT=", // the CA in place of the fingerprint
-		fmt.Sprintf("ELASTICSEARCH_CLIENT_CERT={cert_file: %q, key_file: %q}", s.elasticsearch.CertFile, s.elasticsearch.KeyFile),
-		fmt.Sprintf("CASSANDRA_CLIENT_CERT={cert_file: %q, key_file: %q}", s.cassandra.CertFile, s.cassandra.KeyFile),
+		fmt.Sprintf("ELASTICSEARCH_CLIENT_CERTS=[{cert_file: %q, key_file: %q}]", s.elasticsearch.CertFile, s.elasticsearch.KeyFile),
+		fmt.Sprintf("CASSANDRA_CLIENT_CERTS=[{cert_file: %q, key_file: %q}]", s.cassandra.CertFile, s.cassandra.KeyFile),
 	}
 	if kind == "" { // the administrator
 		return env
