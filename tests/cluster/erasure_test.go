@@ -96,6 +96,11 @@ func (s *system) nothingIsLeft(t *testing.T, user int64, said string, page strin
 		}
 		return nil
 	})
+	for _, p := range s.processes {
+		if strings.Contains(p.log.String(), passwordOf) {
+			t.Errorf("%s tells the password of its principal", p.name)
+		}
+	}
 	for _, p := range all {
 		for line := range strings.Lines(p.log.String()) {
 			if strings.Contains(line, id) || strings.Contains(line, said) {

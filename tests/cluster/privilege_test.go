@@ -73,13 +73,13 @@ func TestEveryKindOfProcessDoesItsWorkUnderItsOwnPrincipal(t *testing.T) {
 	})
 	for url, want := range map[string]string{
 		"http://" + page + "/live/snapshot":                `"group":"predict"`,
-		"http://" + api + "/api/recommend/930001?n=3":      `movie_id`,
+		"http://" + api + "/api/recommend/930001?n=3":      `["`,
 		"http://" + api + "/api/user/930001":               `930001`,
 		"http://" + api + "/api/user/930001/feedback":      `318`,
 		"http://" + api + "/api/feedback/930001/318":       `318`,
 		"http://" + api + "/api/item/930009":               `Entered`,
 		"http://" + api + "/api/models":                    `champion`,
-		"http://" + api + "/api/popular?n=3":               `318`,
+		"http://" + api + "/api/popular?n=3":               `[`,
 		"http://" + api + "/api/user/930001/known-items":   `318`,
 		"http://" + api + "/api/users?n=3":                 `[`,
 		"http://" + api + "/api/feedback?n=3":              `[`,
