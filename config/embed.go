@@ -6,7 +6,7 @@ import "embed"
 
 // Files are the service's configuration, the profiles, the tables of Cassandra,
 // the index templates of Elasticsearch, the dashboards of Kibana and Grafana, the
-// JSON schemas of all messages, and the fixtures of the test profile.
+// JSON schemas of all messages, the grants of least privilege, and the fixtures of the test profile.
 //
-//go:embed *.yaml *.cql elasticsearch/*.json kibana/*.ndjson grafana/*.json schemas/*.json fixtures
+//go:embed *.yaml *.cql elasticsearch/*.json kibana/*.ndjson grafana/*.json schemas/*.json grants fixtures
 var Files embed.FS

@@ -16,10 +16,10 @@ import (
 	"strings"
 )
 
-const (
-	bufferSize  = 256 << 10 // bytes; also the longest line
-	maxUnpacked = 4 << 30   // bytes
-)
+const bufferSize = 256 << 10 // bytes; also the longest line
+
+// maxUnpacked bounds each file of an archive, in bytes: see ErrTooLarge. Tests lower it.
+var maxUnpacked int64 = 4 << 30
 
 // table is an open file of a known layout, at its first line.
 type table struct {

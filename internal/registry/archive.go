@@ -211,6 +211,10 @@ func readExportTar(path string) (e exported, err error) {
 		return e, err
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return e, err
+	}
 	into := map[string]*[]byte{manifestFile: &e.manifest, modelFile: &e.model}
 	archive := tar.NewReader(file)
 	for {
@@ -227,6 +231,8 @@ func readExportTar(path string) (e exported, err error) {
 			return e, fmt.Errorf("%w: it holds %q; nothing but %s and %s is taken", ErrArchive, header.Name, manifestFile, modelFile)
 		case header.Typeflag != tar.TypeReg:
 			return e, fmt.Errorf("%w: %s is no regular file", ErrArchive, header.Name)
+		case header.Size > info.Size(): // a sparse file, which Export never makes: a kilobyte would become gigabytes
+			return e, fmt.Errorf("%w: it is of %d bytes, and %s in it of %d", ErrArchive, info.Size(), header.Name, header.Size)
 		case *data != nil:
 			return e, fmt.Errorf("%w: it holds %s twice", ErrArchive, header.Name)
 		}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,6 +79,79 @@ func archived(t *testing.T, headers []tar.Header, contents ...string) string {
 	return path
 }
 
+// sparse writes a .tar file of a few blocks that says that the file in it is of size
+// bytes, none of which it holds, as PAX has sparse files; tar.Writer does not.
+func sparse(t *testing.T, name string, size int64) string {
+	t.Helper()
+	var records string
+	for _, record := range [][2]string{{"GNU.sparse.major", "1"}, {"GNU.sparse.minor", "0"}, {"GNU.sparse.name", name}, {"GNU.sparse.realsize", fmt.Sprint(size)}} {
+		text := " " + record[0] + "=" + record[1] + "\n"
+		records += fmt.Sprint(len(text)+2) + text // all have a length of two digits
+	}
+	content := make([]byte, 512) // the map: one piece, of nothing, at the end
+	copy(content, fmt.Sprintf("1\n%d\n0\n", size))
+	var file bytes.Buffer
+	for _, block := range []struct {
+		kind byte
+		data []byte
+	}{{'x', []byte(records)}, {'0', content}} {
+		header := make([]byte, 512)
+		copy(header, "GNUSparseFile.0/"+name)
+		copy(header[100:], fmt.Sprintf("%07o\x00%07o\x00%07o\x00%011o\x00%011o\x00        ", 0o644, 0, 0, len(block.data), 0))
+		header[156] = block.kind
+		copy(header[257:], "ustar\x0000")
+		sum := 0
+		for _, b := range header {
+			sum += int(b)
+		}
+		copy(header[148:], fmt.Sprintf("%06o\x00 ", sum))
+		file.Write(header)
+		file.Write(append(block.data, make([]byte, (512-len(block.data)%512)%512)...))
+	}
+	file.Write(make([]byte, 1024))
+	if header, err := tar.NewReader(bytes.NewReader(file.Bytes())).Next(); err != nil || header.Size != size || header.Name != name {
+		t.Fatalf("the bomb is none: %+v, %v", header, err)
+	}
+	path := filepath.Join(t.TempDir(), "bomb.tar")
+	if err := os.WriteFile(path, file.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestNoNameLeadsOutOfTheRegistry, whoever gives it: a person, a manifest, or an
+// announcement, whose uri nobody follows.
+func TestNoNameLeadsOutOfTheRegistry(t *testing.T) {
+	r := open(t)
+	v := publish(t, r, 3)
+	outside := filepath.Join(filepath.Dir(r.bucket.where("")), "outside")
+	if err := os.CopyFS(outside, os.DirFS(filepath.Dir(r.bucket.where(modelKey(v.Version))))); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"../../outside", "..", ".", "", "/etc", "a/b", `a\b`, "a\x00", "a\n", "..x", "x..", outside, "file://" + outside, strings.Repeat("a", 200), "é", "-rf", "%2e%2e",
+	} {
+		if m, err := r.Manifest(name); err == nil {
+			t.Errorf("%q has the manifest %+v", name, m)
+		}
+		if _, _, err := r.Model(name); err == nil {
+			t.Errorf("%q is loaded", name)
+		}
+		if _, err := r.Export(t.Context(), name, filepath.Join(t.TempDir(), "x.tar")); err == nil {
+			t.Errorf("%q is exported", name)
+		}
+		if _, _, _, err := r.PromoteByHand(t.Context(), name, "test", true, time.Now()); err == nil {
+			t.Errorf("%q is promoted", name)
+		}
+		if _, _, err := r.Assign(t.Context(), "challenger:x", name, 0, "test", time.Now()); err == nil && name != "" {
+			t.Errorf("%q has a role", name)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(outside, manifestFile)); err != nil {
+		t.Errorf("what is outside: %v", err)
+	}
+}
+
 func TestWhatIsNoExportIsRefusedAndNothingIsWritten(t *testing.T) {
 	from := open(t)
 	v := publish(t, from, 3)
@@ -126,6 +200,11 @@ func TestWhatIsNoExportIsRefusedAndNothingIsWritten(t *testing.T) {
 		"no model":                    {archived(t, of(manifestFile), good), ErrArchive},
 		"no manifest":                 {archived(t, of(modelFile), file), ErrArchive},
 		"a link":                      {archived(t, []tar.Header{{Name: manifestFile, Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, of(modelFile)[0]}, "", file), ErrArchive},
+		"a hard link":                 {archived(t, []tar.Header{{Name: manifestFile, Typeflag: tar.TypeLink, Linkname: "/etc/passwd"}, of(modelFile)[0]}, "", file), ErrArchive},
+		"a device":                    {archived(t, []tar.Header{{Name: manifestFile, Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 5}, of(modelFile)[0]}, "", file), ErrArchive},
+		"a pipe":                      {archived(t, []tar.Header{{Name: manifestFile, Typeflag: tar.TypeFifo}, of(modelFile)[0]}, "", file), ErrArchive},
+		"a folder of that name":       {archived(t, []tar.Header{{Name: manifestFile, Typeflag: tar.TypeDir}, of(modelFile)[0]}, "", file), ErrArchive},
+		"a bomb":                      {sparse(t, modelFile, 8<<30), ErrArchive},
 		"a link in a folder":          {linked, ErrArchive},
 		"an empty folder":             {t.TempDir(), ErrArchive},
 		"a cut archive":               {short, ErrArchive},

@@ -57,11 +57,14 @@ func openBucket(ctx context.Context, of string) (bucket, string, error) {
 	if path == "" {
 		return nil, "", fmt.Errorf("%w: %q has no path; give file:///path/to/registry", ErrURL, of)
 	}
+	if host, _, _ := strings.Cut(path, "/"); strings.Contains(host, "@") && strings.Contains(host, ":") {
+		return nil, "", fmt.Errorf("%w: file:// takes neither user nor host; give file:///path/to/registry", ErrURL)
+	}
 	return folder(path), "file://" + path, nil
 }
 
-// withoutUser returns a URL without user and password, which nobody is to read in
-// a message.
+// withoutUser returns a URL without user, password and parameters, which nobody is to
+// read in a message.
 func withoutUser(of string) string {
 	u, err := url.Parse(of)
 	if err != nil {
@@ -69,6 +72,9 @@ func withoutUser(of string) string {
 		return scheme + "://…"
 	}
 	u.User = nil
+	if u.RawQuery != "" {
+		u.RawQuery = "…"
+	}
 	return u.String()
 }
 

@@ -46,11 +46,12 @@ func openS3(ctx context.Context, of string) (*s3Bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s is no URL", ErrURL, withoutUser(of))
 	}
-	if u.User != nil {
+	endpoint, err := url.Parse(u.Query().Get("endpoint"))
+	if u.User != nil || err == nil && endpoint.User != nil {
 		return nil, fmt.Errorf("%w: %s: credentials do not belong in a URL; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", ErrURL, withoutUser(of))
 	}
 	if u.Host == "" {
-		return nil, fmt.Errorf("%w: %s has no bucket; give s3://bucket/folder?region=REGION", ErrURL, of)
+		return nil, fmt.Errorf("%w: %s has no bucket; give s3://bucket/folder?region=REGION", ErrURL, withoutUser(of))
 	}
 	query := u.Query()
 	prefix := path.Join("/", u.Path, query.Get("prefix"))
@@ -58,7 +59,8 @@ func openS3(ctx context.Context, of string) (*s3Bucket, error) {
 	opener := &s3blob.URLOpener{}
 	blobs, err := opener.OpenBucketURL(ctx, &url.URL{Scheme: s3Scheme, Host: u.Host, RawQuery: query.Encode()})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrURL, err)
+		// The parameters are not told: some take keys for parameters.
+		return nil, fmt.Errorf("%w: %s", ErrURL, strings.ReplaceAll(err.Error(), "?"+query.Encode(), ""))
 	}
 	return &s3Bucket{name: u.Host, prefix: strings.TrimPrefix(strings.TrimSuffix(prefix, "/")+"/", "/"), blobs: blobs}, nil
 }

@@ -41,6 +41,8 @@ func explain(err error) string {
 		return "the broker speaks TLS and this client does not; set tls.enabled to true"
 	case strings.Contains(err.Error(), "first record does not look like a TLS handshake"):
 		return "the broker does not speak TLS; set tls.enabled to false"
+	case strings.Contains(err.Error(), "tls: certificate required"), strings.Contains(err.Error(), "tls: bad certificate"):
+		return "the broker wants a certificate from this client; give it in field tls.client_certs"
 	case errors.Is(err, io.EOF):
 		return "the broker closed the connection; it may want a login (field " + fieldSASL + ") or TLS (field tls)"
 	default:

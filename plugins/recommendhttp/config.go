@@ -14,6 +14,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/api"
+	"github.com/recsys-benthos/recsys-benthos/internal/secret"
 )
 
 const (
@@ -25,6 +26,7 @@ const (
 	fieldName      = "name"
 	fieldKey       = "key"
 	fieldKeyFile   = "key_file"
+	fieldVariable  = "key_variable"
 	fieldScopes    = "scopes"
 	fieldCORS      = "cors"
 	fieldOrigins   = "allowed_origins"
@@ -142,13 +144,16 @@ func authField() *service.ConfigField {
 		service.NewStringField(fieldKeyFile).
 			Description("A file that holds the key, in place of key.").
 			Default(""),
+		service.NewStringField(fieldVariable).
+			Description("An environment variable that holds the key or, with _FILE at its end, names the file that does, in place of key. So the key is not part of the configuration, which the admin server shows. If it is not set there is no key.").
+			Default(""),
 		service.NewStringListField(fieldScopes).
 			Description("What the key may do: read, write (feedback) and admin, which includes both.").
 			Default([]any{"read"}),
 	).
 		Description("Keys, given by clients as `X-API-Key: …` or `Authorization: Bearer …`. Health, the page and the document need none.").
 		Default([]any{}).
-		Example([]any{map[string]any{"name": "shop", "key": "${SHOP_KEY:}", "scopes": []any{"read", "write"}}})
+		Example([]any{map[string]any{"name": "shop", "key_variable": "SHOP_KEY", "scopes": []any{"read", "write"}}})
 }
 
 func limitFields() *service.ConfigField {
@@ -277,17 +282,8 @@ func (c *config) readKeys(conf *service.ParsedConfig) error {
 		if p.err != nil {
 			return p.err
 		}
-		if key != "" && file != "" {
-			return fmt.Errorf("field %s.%d: fields %s and %s exclude each other: remove one", fieldAuth, i, fieldKey, fieldKeyFile)
-		}
-		if file != "" {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				return fmt.Errorf("field %s.%d.%s: %w", fieldAuth, i, fieldKeyFile, err)
-			}
-			if key = strings.TrimSpace(string(data)); key == "" {
-				return fmt.Errorf("field %s.%d.%s: %s is empty", fieldAuth, i, fieldKeyFile, file)
-			}
+		if key, p.err = readKey(key, file, field(p, entry.FieldString, fieldVariable)); p.err != nil {
+			return fmt.Errorf("field %s.%d: %w", fieldAuth, i, p.err)
 		}
 		var scopes []api.Scope
 		for _, s := range written {
@@ -303,6 +299,34 @@ func (c *config) readKeys(conf *service.ParsedConfig) error {
 		}
 	}
 	return nil
+}
+
+// readKey returns the key that one of the three names, or an empty one.
+func readKey(key, file, variable string) (string, error) {
+	given := 0
+	for _, text := range []string{key, file, variable} {
+		if text != "" {
+			given++
+		}
+	}
+	if given > 1 {
+		return "", fmt.Errorf("fields %s, %s and %s exclude each other: leave one", fieldKey, fieldKeyFile, fieldVariable)
+	}
+	if variable != "" {
+		key, _, err := secret.Lookup(variable)
+		return key, err
+	}
+	if file == "" {
+		return key, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("field %s: %w", fieldKeyFile, err)
+	}
+	if key = strings.TrimSpace(string(data)); key == "" {
+		return "", fmt.Errorf("field %s: %s is empty", fieldKeyFile, file)
+	}
+	return key, nil
 }
 
 func (c *config) readCertificate() error {

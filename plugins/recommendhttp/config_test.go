@@ -20,9 +20,9 @@ func TestAWrongConfigurationSaysWhatIsWrong(t *testing.T) {
 		"tls: {cert_file: cert.pem}":                      "field tls: give both cert_file and key_file, or none",
 		"tls: {cert_file: /no/cert, key_file: /no/key}":   "field tls: open /no/cert: no such file or directory",
 		"auth: [{name: a, key: x, scopes: [everything]}]": `field auth.0.scopes: "everything" is unknown; give read, write or admin`,
-		"auth: [{name: a, key: x, key_file: y}]":          "field auth.0: fields key and key_file exclude each other: remove one",
-		"auth: [{name: a, key_file: /no/key}]":            "field auth.0.key_file: open /no/key: no such file or directory",
-		"auth: [{name: a, key_file: " + key + "}]":        "field auth.0.key_file: " + key + " is empty",
+		"auth: [{name: a, key: x, key_file: y}]":          "field auth.0: fields key, key_file and key_variable exclude each other: leave one",
+		"auth: [{name: a, key_file: /no/key}]":            "field auth.0: field key_file: open /no/key: no such file or directory",
+		"auth: [{name: a, key_file: " + key + "}]":        "field auth.0: field key_file: " + key + " is empty",
 	} {
 		conf, err := inputSpec().ParseYAML(yaml, nil)
 		if err != nil {

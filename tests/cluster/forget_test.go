@@ -26,10 +26,10 @@ func (s *system) known(user int64) (k known, err error) {
 	}
 	query := map[string]any{"query": map[string]any{"term": map[string]any{"user_id": user}}}
 	for index, n := range map[string]*int64{"predictions-*": &k.predictions, "recommendations": &k.listDocuments} {
-		if _, err := s.index.ask("POST", "/"+index+"/_refresh", nil); err != nil {
+		if _, err := s.index.ask("POST", "/"+index+"/_refresh?ignore_unavailable=true", nil); err != nil {
 			return k, err
 		}
-		answer, err := s.index.ask("POST", "/"+index+"/_count", query)
+		answer, err := s.index.ask("POST", "/"+index+"/_count?ignore_unavailable=true", query)
 		if err != nil {
 			return k, err
 		}

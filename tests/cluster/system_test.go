@@ -168,17 +168,22 @@ func (s *system) shortened() (string, error) {
 
 // connect opens a session as any client of Cassandra does.
 func (s *system) connect(keyspace string) (*gocql.Session, error) {
+	return s.connectAs(keyspace, s.cassandra.Username, s.cassandra.Password)
+}
+
+// connectAs logs in as a role, if it is not empty.
+func (s *system) connectAs(keyspace, role, password string) (*gocql.Session, error) {
 	cluster := gocql.NewCluster(s.cassandra.Addresses()...)
 	cluster.Keyspace = keyspace
 	cluster.Consistency = gocql.LocalQuorum
 	cluster.Timeout = 10 * time.Second
 	cluster.RetryPolicy = &gocql.ExponentialBackoffRetryPolicy{NumRetries: 8, Min: 100 * time.Millisecond, Max: 2 * time.Second}
 	cluster.Logger = gocql.NewLogger(gocql.LogLevelNone)
-	if s.cassandra.Username != "" {
-		cluster.Authenticator = gocql.PasswordAuthenticator{Username: s.cassandra.Username, Password: s.cassandra.Password}
+	if role != "" {
+		cluster.Authenticator = gocql.PasswordAuthenticator{Username: role, Password: password}
 	}
 	if s.cassandra.CAFile != "" {
-		cluster.SslOpts = &gocql.SslOptions{CaPath: s.cassandra.CAFile, EnableHostVerification: true}
+		cluster.SslOpts = &gocql.SslOptions{CaPath: s.cassandra.CAFile, CertPath: s.cassandra.CertFile, KeyPath: s.cassandra.KeyFile, EnableHostVerification: true}
 	}
 	return cluster.CreateSession()
 }

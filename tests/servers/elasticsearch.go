@@ -162,6 +162,13 @@ func (e *Elasticsearch) Master(ctx context.Context) (*Node, error) {
 // get asks one node and decodes its answer.
 func (e *Elasticsearch) get(ctx context.Context, n *Node, path string, answer any) error {
 	conf := &tls.Config{InsecureSkipVerify: true} // the certificate may be one that has expired
+	if e.CertFile != "" {                         // Settings may have the server want one
+		certificate, err := tls.LoadX509KeyPair(e.CertFile, e.KeyFile)
+		if err != nil {
+			return err
+		}
+		conf.Certificates = []tls.Certificate{certificate}
+	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: conf}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.Address+path, nil)
 	if err != nil {

@@ -4,6 +4,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime/debug"
 
@@ -36,7 +37,11 @@ func Main(args ...string) int {
 	if len(args) > 1 && args[1] == completeCommand {
 		return complete(args[2:])
 	}
-	asJSON, err := checkUsage(args[1:])
+	err := readSecretFiles() // before anything reads a variable
+	asJSON := false
+	if err == nil {
+		asJSON, err = checkUsage(args[1:])
+	}
 	if err == nil {
 		var code int
 		code, err = runCLI(args, ownCommands()...)
@@ -50,6 +55,7 @@ func Main(args ...string) int {
 
 // runCLI runs Benthos's own command line with our defaults and added commands.
 func runCLI(args []string, added ...*cli.Command) (int, error) {
+	var variables environment
 	options := []service.CLIOptFunc{
 		service.CLIOptSetArgs(args...),
 		service.CLIOptSetBinaryName("recsys-benthos"),
@@ -57,11 +63,20 @@ func runCLI(args []string, added ...*cli.Command) (int, error) {
 		service.CLIOptSetVersion(version, built),
 		service.CLIOptSetMainSchemaFrom(schema),
 		service.CLIOptSetDocumentationURL("https://docs.redpanda.com/redpanda-connect"),
+		service.CLIOptSetEnvVarLookup(variables.lookup),
+		service.CLIOptOnConfigParse(func(conf *service.ParsedConfig) error {
+			return errors.Join(variables.Err(), guardAdmin(conf, hasStreamsAPI(args)))
+		}),
+		service.CLIOptOnStreamStart(func(*service.RunningStreamSummary) error { return variables.Err() }), // pipelines are read after the rest
 	}
 	for _, command := range added {
 		options = append(options, service.CLIOptAddCommand(command))
 	}
-	return service.RunCLIToCode(context.Background(), options...)
+	code, err := service.RunCLIToCode(context.Background(), options...)
+	if err == nil && variables.Err() != nil && code == 0 {
+		err = variables.Err() // of a command that runs nothing, such as lint
+	}
+	return code, err
 }
 
 // schema is Benthos's configuration with defaults that fit one machine: the

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/recsys-benthos/recsys-benthos/config"
+	"github.com/recsys-benthos/recsys-benthos/internal/secret"
 	"github.com/recsys-benthos/recsys-benthos/pipelines"
 )
 
@@ -50,10 +50,8 @@ func (d *doctor) checkConfiguration() {
 		d.say("config", trouble, "give the user who runs this the right to read it", "%v", err)
 	}
 	linter := schema().NewStreamConfigLinter()
-	linter.SetEnvVarLookupFunc(func(_ context.Context, name string) (string, bool) {
-		value, ok := os.LookupEnv(name)
-		return value, ok && value != ""
-	})
+	var variables environment
+	linter.SetEnvVarLookupFunc(variables.lookup)
 	found := 0
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		mend := fmt.Sprintf("correct it, and look again with: recsys-benthos lint -r %s %s", d.profile, name)
@@ -77,11 +75,11 @@ func (d *doctor) checkConfiguration() {
 }
 
 // ourPrefixes are those of environment variables that nobody else sets.
-var ourPrefixes = []string{"RECSYS_", "KAFKA_", "CASSANDRA_", "ELASTICSEARCH_"}
+var ourPrefixes = []string{"RECSYS_", "KAFKA_", "CASSANDRA_", "ELASTICSEARCH_", "KIBANA_"}
 
 // otherVariables are read by the code itself, or by the tests.
 var otherVariables = []string{
-	"RECSYS_ACCEPTANCE", "RECSYS_BENCH", "RECSYS_CLUSTER_MESSAGES", "RECSYS_DATA", "RECSYS_KERNEL", "RECSYS_LONG", "RECSYS_OLD_BINARY",
+	"RECSYS_ACCEPTANCE", adminPassword, "RECSYS_API_ADMIN_KEY", "RECSYS_API_READ_KEY", "RECSYS_API_WRITE_KEY", "RECSYS_BENCH", "RECSYS_CLUSTER_MESSAGES", "RECSYS_DATA", "RECSYS_KERNEL", "RECSYS_LONG", "RECSYS_OLD_BINARY",
 	"RECSYS_REGISTRY", "RECSYS_REQUIRE_SERVERS", "RECSYS_SCREENSHOTS", "RECSYS_SEED",
 }
 
@@ -105,7 +103,7 @@ func (d *doctor) checkVariables() {
 	for _, setting := range slices.Sorted(slices.Values(os.Environ())) {
 		name, _, _ := strings.Cut(setting, "=")
 		ours := slices.ContainsFunc(ourPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-		if !ours || slices.Contains(known, name) {
+		if !ours || slices.Contains(known, name) || slices.Contains(known, strings.TrimSuffix(name, secret.FileSuffix)) {
 			continue
 		}
 		mend := "unset it if it is left over"

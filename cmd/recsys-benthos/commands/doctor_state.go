@@ -191,6 +191,12 @@ func (d *doctor) checkAddresses(ctx context.Context) {
 			d.say("ports", trouble, "give "+place.flag+" as host:port", "%s: %v", place.name, err)
 			continue
 		}
+		if place.address == d.admin {
+			if err := authenticate(request); err != nil {
+				d.say("ports", trouble, "give the file that holds the password the right to be read", "%v", err)
+				continue
+			}
+		}
 		response, err := client.Do(request)
 		switch {
 		case errors.Is(err, syscall.ECONNREFUSED):
@@ -210,6 +216,8 @@ func (d *doctor) judgeAnswer(name, address, flag string, response *http.Response
 	switch response.StatusCode {
 	case http.StatusOK:
 		d.say("ports", fine, "", "%s answers at %s, and is ready", name, address)
+	case http.StatusUnauthorized:
+		d.say("ports", trouble, "set "+adminPassword+" and "+adminUser+" as the process has them", "%s at %s wants a password, and not the one that is set here", name, address)
 	case http.StatusServiceUnavailable:
 		d.say("ports", warning, "wait if it has just started; else its log says what it waits for", "%s answers at %s, and is not ready: %s", name, address, body)
 	default:

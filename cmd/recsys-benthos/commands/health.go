@@ -48,7 +48,14 @@ they have what the pipelines need: what stops a pipeline (a topic or table that 
 // askReady fails if the instance does not say that it is ready.
 func askReady(c *cli.Context) error {
 	client := http.Client{Timeout: c.Duration("timeout")}
-	response, err := client.Get("http://" + c.String("admin") + "/ready")
+	request, err := http.NewRequestWithContext(c.Context, http.MethodGet, "http://"+c.String("admin")+"/ready", nil)
+	if err != nil {
+		return fmt.Errorf("--admin %s: %w; give it as host:port", c.String("admin"), err)
+	}
+	if err := authenticate(request); err != nil {
+		return err
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("not healthy: %w", err)
 	}

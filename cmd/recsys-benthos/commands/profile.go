@@ -52,7 +52,12 @@ func readProfile(path string) (*profile, error) {
 		return nil, err
 	}
 	var file map[string]yaml.Node
-	if err := yaml.Unmarshal(fillVariables(data, os.LookupEnv), &file); err != nil {
+	var variables environment
+	data = fillVariables(data, variables.Lookup)
+	if err := variables.Err(); err != nil {
+		return nil, fmt.Errorf("reading the profile %s: %w", path, err)
+	}
+	if err := yaml.Unmarshal(data, &file); err != nil {
 		return nil, fmt.Errorf("reading the profile %s: %w", path, err)
 	}
 	p := &profile{path: path, resources: map[string]yaml.Node{}}

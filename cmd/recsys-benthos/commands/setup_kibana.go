@@ -24,8 +24,8 @@ func kibanaFlags() []cli.Flag {
 		&cli.StringFlag{Name: "kibana-url", Usage: "Kibana to import the dashboard into, as http://host:5601", EnvVars: []string{"KIBANA_URL"}},
 		&cli.StringFlag{Name: "kibana-space", Usage: "space of Kibana's to import it into; the default one if empty", EnvVars: []string{"KIBANA_SPACE"}},
 		&cli.StringFlag{Name: "kibana-user", Usage: "user of Kibana; by default the profile's of Elasticsearch", EnvVars: []string{"KIBANA_USER"}},
-		&cli.StringFlag{Name: "kibana-password", Usage: "the user's password", EnvVars: []string{"KIBANA_PASSWORD"}},
-		&cli.StringFlag{Name: "kibana-api-key", Usage: "API key, encoded, instead of user and password", EnvVars: []string{"KIBANA_API_KEY"}},
+		secretFlag(&cli.StringFlag{Name: "kibana-password", Usage: "the user's password", EnvVars: []string{"KIBANA_PASSWORD"}}),
+		secretFlag(&cli.StringFlag{Name: "kibana-api-key", Usage: "API key, encoded, instead of user and password", EnvVars: []string{"KIBANA_API_KEY"}}),
 		&cli.StringFlag{Name: "kibana-ca-file", Usage: "CA that has signed Kibana's certificate", EnvVars: []string{"KIBANA_CA_FILE"}},
 		&cli.StringFlag{Name: "kibana-fingerprint", Usage: "SHA-256 fingerprint of Kibana's certificate or of its CA", EnvVars: []string{"KIBANA_FINGERPRINT"}},
 	}
