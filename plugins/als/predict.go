@@ -13,6 +13,7 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 	"github.com/recsys-benthos/recsys-benthos/internal/model"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+	"github.com/recsys-benthos/recsys-benthos/internal/tracing"
 )
 
 const (
@@ -102,6 +103,7 @@ type predictor struct {
 	mgr     *service.Resources
 	cold    *service.MetricCounter
 	errors  predictErrors
+	traced  bool // spans go somewhere
 	now     func() time.Time
 
 	evaluate bool
@@ -114,6 +116,7 @@ func newPredictor(conf *service.ParsedConfig, mgr *service.Resources) (*predicto
 		return nil, err
 	}
 	p := &predictor{label: label, mgr: mgr, cold: mgr.Metrics().NewCounter("als_predict_cold"), errors: newPredictErrors(mgr.Metrics()), now: time.Now}
+	p.traced = tracing.On(mgr.OtelTracer())
 	if p.learn, err = conf.FieldBool(predictFieldLearn); err != nil {
 		return nil, err
 	}
@@ -156,6 +159,7 @@ type predicting struct {
 	shadows   []message.Shadow   // the same
 	rated     int                // predictions with an actual rating that is not late
 	squares   float64            // sum of the squares of their errors
+	last      told               // of the prediction that was made last
 }
 
 // ProcessBatch predicts a whole batch with one line-up.
@@ -193,6 +197,9 @@ func (p *predictor) ProcessBatch(ctx context.Context, batch service.MessageBatch
 			continue
 		}
 		msg.SetBytes(texts[begin:len(texts):len(texts)])
+		if p.traced {
+			b.annotate(msg.Context(), len(batch))
+		}
 	}
 	p.errors.count(b.rated, b.squares)
 	return []service.MessageBatch{batch}, nil
@@ -260,6 +267,7 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 		b.rated++
 		b.squares += float64(reply.Value-reply.Actual) * float64(reply.Value-reply.Actual)
 	}
+	b.last = told{version: version.Name, role: role, coldUser: predicted.ColdUser, coldMovie: predicted.ColdMovie}
 	dst = reply.AppendJSON(dst)
 	if b.movies != nil {
 		fields, _ := b.movies.JSON(request.Movie)
