@@ -61,7 +61,7 @@ A user whom a challenger serves gets its prediction, and role says so. Where the
 
 With evaluate, a prediction with an actual rating says what it has to beat, and how sure the version is: baseline is what biases alone predict, kept current rating by rating; stddev is the standard deviation of the rating, from versions of the algorithms als_vb and als_bayes.
 
-Metrics: als_predict_cold counts predictions with an unknown user or movie, als_predict_rated those with an actual rating that is not late, and als_predict_squared_error adds up the squares of their errors in stars: the root of the quotient of their rates is the live RMSE.
+Metrics: als_predict_cold counts predictions with an unknown user or movie, als_predict_rated those with an actual rating that is not late, and als_predict_squared_error adds up the squares of their errors in stars: the root of the quotient of their rates is the live RMSE. als_predict_rmse is that of about the last 1,000 of this process. als_predict_delay is the time from a request's record to its prediction.
 
 Requests of the kinds recommend, similar, explain and audience are left as they are, with their kind as the metadata recsys_kind: als_recommend, als_similar, als_explain and als_audience answer them, there or in a pipeline of their own.
 
@@ -102,7 +102,7 @@ type predictor struct {
 	learn   bool
 	mgr     *service.Resources
 	cold    *service.MetricCounter
-	errors  predictErrors
+	errors  *predictErrors
 	traced  bool // spans go somewhere
 	now     func() time.Time
 
@@ -230,6 +230,7 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 	if origin := message.OriginFrom(msg.Context()); origin != nil {
 		requestedAt = origin.Time.UnixMilli()
 		asked = requestedAt
+		p.errors.took(b.now - requestedAt)
 		if request.ID == "" {
 			request.ID = origin.RequestID()
 		}

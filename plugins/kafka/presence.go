@@ -17,7 +17,7 @@ const (
 	lookPeriod   = time.Second
 	silence      = 3 * time.Second // after which a cluster is asked whether it is there
 	askOne       = 1500 * time.Millisecond
-	askAll       = 3 * time.Second
+	askAll       = 2 * time.Second
 	metricOnline = "kafka_connected"
 )
 

@@ -1,11 +1,11 @@
 package otel
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 func spec() *service.ConfigSpec {
 	collectors := func(name, about, example string) *service.ConfigField {
 		return service.NewObjectListField(name,
-			service.NewStringField(fieldAddress).Description("Host and port of the collector. An empty one is left out.").Example(example).Default(example),
+			service.NewStringField(fieldAddress).Description("Host and port of the collector. An empty one is left out; where all are, there are no traces.").Example(example).Default(example),
 			service.NewBoolField(fieldSecure).Description("Whether to use TLS.").Default(false),
 		).Description(about).Default([]any{})
 	}
@@ -62,6 +62,9 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
+			if len(c.http)+len(c.grpc) == 0 {
+				return noop.NewTracerProvider(), nil
+			}
 			return newProvider(c)
 		})
 }
@@ -88,9 +91,6 @@ func parse(conf *service.ParsedConfig) (c config, err error) {
 	}
 	if c.grpc, err = parseCollectors(conf, fieldGRPC); err != nil {
 		return c, err
-	}
-	if len(c.http)+len(c.grpc) == 0 {
-		return c, errors.New("no collector is named: give an address under http or grpc, or use the tracer none")
 	}
 	if c.service, err = conf.FieldString(fieldService); err != nil {
 		return c, err

@@ -47,7 +47,7 @@ type input struct {
 	origin        *origin.Origin // nil if the page is not shared
 	reads, writes chan *call
 	tracer        trace.Tracer // nil where spans go nowhere
-	modelKey      any // of the resources' values
+	modelKey      any          // of the resources' values
 	catalogKey    any
 	storeKey      any
 	registryKey   any
