@@ -49,6 +49,7 @@ var tables = []subject{
 	{"mix", "good requests with bad ones between them, by HTTP", false, mixTable},
 	{"page", "the live page with 50 viewers", false, pageTable},
 	{"predict", "Kafka → als_predict → movie_enrich → Kafka", true, predictTable},
+	{"observe", "the same with metrics, traces and evaluation, against without", true, observeTable},
 	{"spark", "the same against the original's predictor", true, sparkTable},
 	{"latency", "from a request to its prediction", true, latencyTable},
 	{"swap", "models that change under traffic", true, swapTable},

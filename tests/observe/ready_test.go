@@ -124,8 +124,8 @@ func TestReadinessTellsTheTruth(t *testing.T) {
 
 	alive := func() {
 		t.Helper()
-		if status, _, _, err := get("http://" + p.admin + "/ping"); err != nil || status != http.StatusOK {
-			t.Errorf("/ping is %d, %v", status, err)
+		if code, said := run(t, p.dir, "health", "--admin", p.admin, "--alive"); code != 0 {
+			t.Errorf("not alive: %s", said)
 		}
 		if err := p.Ended(); err != nil {
 			t.Fatal(err)

@@ -156,7 +156,9 @@ func TestATraceFollowsARequest(t *testing.T) {
 	if err := json.Unmarshal(reply.Value, &prediction); err != nil {
 		t.Fatal(err)
 	}
-	w.eventually(t, patience, func() error { return followed(collector.of(byKafka), parent, prediction.Version, header(reply, "traceparent")) })
+	w.eventually(t, patience, func() error {
+		return followed(collector.of(byKafka), parent, prediction.Version, header(reply, "traceparent"))
+	})
 
 	status, answer, body, err := ask(http.MethodGet, w.page+"/api/estimate/1/318", "", http.Header{"Traceparent": {"00-" + byHTTP + "-" + parent + "-01"}})
 	if err != nil || status != http.StatusOK {

@@ -22,8 +22,8 @@ func healthCommand() *cli.Command {
 serves, and with --max-lag whether a pipeline is behind. With --check it also asks the servers of a profile whether they have what the
 pipelines need: what stops a pipeline (a topic or table that is missing) is not ready, the rest is a warning.
 
-Whether the process is alive is another question, which /ping of the admin server answers: nothing that this command finds is a
-reason to start a process again.
+Whether the process is alive is another question, which --alive asks: an outage makes a process not ready, and is no reason to start
+it again.
 
   recsys-benthos health
   recsys-benthos health --max-lag 100000 --json
@@ -31,6 +31,7 @@ reason to start a process again.
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "admin", Usage: "address of the admin server", Value: "127.0.0.1:4196", EnvVars: []string{"RECSYS_ADMIN"}},
 			&cli.Int64Flag{Name: "max-lag", Usage: "records that a pipeline may be behind in a topic, 0 for any number", EnvVars: []string{"RECSYS_MAX_LAG"}},
+			&cli.BoolFlag{Name: "alive", Usage: "ask only whether the process is alive, as a liveness probe does"},
 			&cli.BoolFlag{Name: "check", Usage: "ask the profile's servers too"},
 			profileFlag(), sessionFlag(),
 			&cli.DurationFlag{Name: "timeout", Usage: "how long to wait for the answer", Value: 2 * time.Second},
@@ -39,6 +40,9 @@ reason to start a process again.
 		Action: func(c *cli.Context) error {
 			if c.Int64("max-lag") < 0 {
 				return usagef("--max-lag %d is negative; give a number of records, or 0 for any", c.Int64("max-lag"))
+			}
+			if c.Bool("alive") {
+				return askAlive(c)
 			}
 			reasons, err := askReady(c)
 			if c.Bool("check") { // also where it is not ready: this may be why
@@ -74,6 +78,23 @@ func tellHealth(reasons []string, asJSON bool) error {
 		}
 	}
 	return errFailed
+}
+
+// askAlive fails if the admin server does not answer.
+func askAlive(c *cli.Context) error {
+	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
+	defer cancel()
+	status, _, err := askAdmin(ctx, "http://"+c.String("admin")+"/ping")
+	switch {
+	case err != nil:
+		return fmt.Errorf("not healthy: %w", err)
+	case status != http.StatusOK:
+		return fmt.Errorf("not healthy: /ping is answered with %d", status)
+	case c.Bool("json"):
+		return printJSON(map[string]any{"alive": true})
+	}
+	fmt.Println("alive")
+	return nil
 }
 
 // askAgain is how soon Benthos is asked again whether it is ready: the first question
