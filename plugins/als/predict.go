@@ -61,7 +61,7 @@ A user whom a challenger serves gets its prediction, and role says so. Where the
 
 With evaluate, a prediction with an actual rating says what it has to beat, and how sure the version is: baseline is what biases alone predict, kept current rating by rating; stddev is the standard deviation of the rating, from versions of the algorithms als_vb and als_bayes.
 
-Metrics: als_predict_cold counts predictions with an unknown user or movie, als_predict_rated those with an actual rating that is not late, and als_predict_squared_error adds up the squares of their errors in stars: the root of the quotient of their rates is the live RMSE. als_predict_rmse is that of about the last 1,000 of this process. als_predict_delay is the time from a request's record to its prediction.
+Metrics: als_predict_cold counts predictions with an unknown user or movie, als_predict_rated those with an actual rating that is not late, and als_predict_squared_error adds up the squares of their errors in stars: the root of the quotient of their rates is the live RMSE. als_predict_rmse is that of about the last 1,000 of this process. als_predict_delay is the time from a request's record to its prediction, of all in small batches and of one in 16 in large ones.
 
 Requests of the kinds recommend, similar, explain and audience are left as they are, with their kind as the metadata recsys_kind: als_recommend, als_similar, als_explain and als_audience answer them, there or in a pipeline of their own.
 
@@ -160,6 +160,8 @@ type predicting struct {
 	rated     int                // predictions with an actual rating that is not late
 	squares   float64            // sum of the squares of their errors
 	last      told               // of the prediction that was made last
+	made      int                // predictions whose request has a time
+	skip      int                // of their delays one in skip + 1 is told, a power of two
 }
 
 // ProcessBatch predicts a whole batch with one line-up.
@@ -179,6 +181,9 @@ func (p *predictor) ProcessBatch(ctx context.Context, batch service.MessageBatch
 		if err := b.movies.Wait(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if len(batch) >= delaySample {
+		b.skip = delaySample - 1
 	}
 	size := replyBytes
 	if others := len(b.lineUp.Versions()) - 1; others > 0 {
@@ -230,7 +235,9 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 	if origin := message.OriginFrom(msg.Context()); origin != nil {
 		requestedAt = origin.Time.UnixMilli()
 		asked = requestedAt
-		p.errors.took(b.now - requestedAt)
+		if b.made++; b.made&b.skip == 0 {
+			p.errors.took(b.now - requestedAt)
+		}
 		if request.ID == "" {
 			request.ID = origin.RequestID()
 		}
