@@ -22,6 +22,8 @@ type Follower struct {
 	Registry *Registry
 	Live     *model.Live
 	OnSwap   func(*model.LineUp) // called after a swap; may be nil
+	// OnFailure is called when a champion could not be loaded, each time; may be nil.
+	OnFailure func()
 
 	mu      sync.Mutex // one load at a time
 	known   int64      // highest promotion seen in the log
@@ -283,6 +285,9 @@ func (f *Follower) read(version string) (*model.Version, error) {
 
 // stays adds to an error which version goes on serving.
 func (f *Follower) stays(err error) error {
+	if f.OnFailure != nil {
+		f.OnFailure()
+	}
 	if serving := f.Live.Current(); serving != nil {
 		return fmt.Errorf("%w; version %s goes on serving", err, serving.Name)
 	}

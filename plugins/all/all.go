@@ -10,6 +10,7 @@ import (
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/elasticsearch"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/kafka"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/movies"
+	_ "github.com/recsys-benthos/recsys-benthos/plugins/otel"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/prometheus"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/ratings"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/recommendhttp"

@@ -36,7 +36,7 @@ It also keeps what is known of every user current between trainings: ratings, ra
 
 Read as a cache it gives the key version; it cannot be written.
 
-Metrics: als_model_serves is 1 for the champion (label version), whose name begins with when it was made, and 0 for those before; als_model_promotion is the number of its promotion, als_model_swapped_seconds the Unix time of the last swap, and als_model_added_movies how many movies are folded in.`).
+Metrics: als_model_serves is 1 for the champion (label version), whose name begins with when it was made, and 0 for those before; als_model_promotion is the number of its promotion, als_model_swapped_seconds the Unix time of the last swap, als_model_created_seconds that of the end of the champion's training, and als_model_added_movies how many movies are folded in. als_model_ready is 1 once a version serves, als_model_swaps counts swaps by result (ok, or failed: a version that could not be loaded, each time it is tried), and als_kernel is 1 for the kernel in use (label kernel).`).
 		Field(service.NewURLField(modelFieldRegistry).
 			Description("The registry of versions: file:///path, file://relative/path, or s3://bucket/folder?region=REGION with credentials as AWS's tools take them.")).
 		Field(service.NewDurationField(modelFieldPoll).
@@ -104,17 +104,9 @@ func newModelCache(conf *service.ParsedConfig, mgr *service.Resources) (*modelCa
 			return nil, err
 		}
 	}
-	sequence := mgr.Metrics().NewGauge("als_model_promotion")
-	serves, swapped := mgr.Metrics().NewGauge("als_model_serves", "version"), mgr.Metrics().NewGauge("als_model_swapped_seconds")
-	served := ""
-	c.follower = &registry.Follower{Registry: versions, Live: model.NewLive(), OnSwap: func(l *model.LineUp) {
-		sequence.Set(l.Sequence)
-		if served != "" {
-			serves.Set(0, served)
-		}
-		served = l.Champion.Name
-		serves.Set(1, served)
-		swapped.Set(time.Now().Unix())
+	metrics := newModelMetrics(mgr.Metrics())
+	c.follower = &registry.Follower{Registry: versions, Live: model.NewLive(), OnFailure: metrics.fail, OnSwap: func(l *model.LineUp) {
+		metrics.swap(l)
 		c.log.Infof("Model version %s serves now (promotion %d)%s", l.Champion.Name, l.Sequence, beside(l))
 	}}
 	if c.store != "" {

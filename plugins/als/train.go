@@ -176,12 +176,14 @@ func (t *trainer) isDue(revision int64, now time.Time) bool {
 func (t *trainer) wants(o order, revision int64) bool {
 	switch {
 	case o.isLook():
-		return t.isDue(revision, time.Now())
+		if !t.isDue(revision, time.Now()) {
+			return false
+		}
 	case revision == t.trained && !o.Force:
 		t.log.Infof("Not training on the trigger %q: nothing is new since the last training", o.Trigger)
 		return false
 	}
-	t.log.Infof("Training on the trigger %q", o.Trigger)
+	t.log.Infof("Training on the trigger %q", o.name())
 	return true
 }
 

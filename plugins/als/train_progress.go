@@ -25,11 +25,15 @@ type trainProgress struct {
 
 func newTrainProgress(mgr *service.Resources) *trainProgress {
 	gauge := func(name string) *service.MetricGauge { return mgr.Metrics().NewGauge("als_train_" + name) }
-	return &trainProgress{
+	p := &trainProgress{
 		log: mgr.Logger(), running: gauge("running"), iteration: gauge("iteration"), iterations: gauge("iterations"),
 		rmse: gauge("rmse"), remaining: gauge("eta_seconds"), seconds: gauge("seconds"),
 		versions: mgr.Metrics().NewCounter("als_train_versions", "outcome"),
 	}
+	for _, outcome := range []string{outcomePromoted, outcomeShadow, outcomeKept} {
+		p.versions.Incr(0, outcome) // there from the start, so that the first one is an increase
+	}
+	return p
 }
 
 func (p *trainProgress) begin() {

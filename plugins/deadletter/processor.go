@@ -89,7 +89,7 @@ output_resources:
 
 func init() {
 	service.MustRegisterBatchProcessor("dead_letter", spec(),
-		func(conf *service.ParsedConfig, _ *service.Resources) (service.BatchProcessor, error) {
+		func(conf *service.ParsedConfig, mgr *service.Resources) (service.BatchProcessor, error) {
 			text, err := conf.FieldString(fieldMaxBytes)
 			if err != nil {
 				return nil, err
@@ -101,26 +101,35 @@ func init() {
 			if maxBytes < 1 || maxBytes > 1<<30 {
 				return nil, fmt.Errorf("field %s: must be from 1B to 1GiB", fieldMaxBytes)
 			}
-			return &processor{maxBytes: int(maxBytes)}, nil
+			return &processor{maxBytes: int(maxBytes), tally: newTally(mgr.Logger())}, nil
 		})
 }
 
-type processor struct{ maxBytes int }
+type processor struct {
+	maxBytes int
+	tally    *tally
+}
 
 // ProcessBatch returns one batch with a dead letter for each message.
 func (p *processor) ProcessBatch(_ context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
-	letters := make(service.MessageBatch, len(batch))
+	letters, components := make(service.MessageBatch, len(batch)), map[string]int{}
 	for i, m := range batch {
 		letter, err := p.letter(m)
 		if err != nil {
 			return nil, err
 		}
 		letters[i] = letter
+		component, _ := letter.MetaGet(metaComponent)
+		components[component]++
 	}
+	p.tally.add(components)
 	return []service.MessageBatch{letters}, nil
 }
 
-func (p *processor) Close(context.Context) error { return nil }
+func (p *processor) Close(context.Context) error {
+	p.tally.close()
+	return nil
+}
 
 // letter makes a new message with the context of m, which Benthos knows it by.
 func (p *processor) letter(m *service.Message) (*service.Message, error) {

@@ -27,7 +27,7 @@ func metadata(m *service.Message) map[string]string {
 
 func letterOf(t *testing.T, maxBytes int, m *service.Message) *service.Message {
 	t.Helper()
-	p := &processor{maxBytes: maxBytes}
+	p := &processor{maxBytes: maxBytes, tally: newTally(service.MockResources().Logger())}
 	batches, err := p.ProcessBatch(t.Context(), service.MessageBatch{m})
 	if err != nil {
 		t.Fatal(err)

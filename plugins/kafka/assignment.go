@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,21 @@ func (i *input) assigned(_ context.Context, _ *kgo.Client, added map[string][]in
 			i.addPartition(topicPartition{topic, id})
 		}
 	}
+	i.tellPartitions("assigned to", added)
 	notify(i.room)
+}
+
+// tellPartitions logs what the group has decided, if that is something.
+func (i *input) tellPartitions(what string, partitions map[string][]int32) {
+	var parts []string
+	for _, topic := range slices.Sorted(maps.Keys(partitions)) {
+		if ids := slices.Sorted(slices.Values(partitions[topic])); len(ids) > 0 {
+			parts = append(parts, fmt.Sprintf("%s %v", topic, ids))
+		}
+	}
+	if len(parts) > 0 {
+		i.log.Infof("Partitions %s this member of group %q: %s", what, i.conf.group, strings.Join(parts, ", "))
+	}
 }
 
 // revoked gives partitions up: it waits for their batches in flight and commits,
@@ -37,6 +52,7 @@ func (i *input) revoked(ctx context.Context, client *kgo.Client, removed map[str
 	if len(parts) == 0 {
 		return
 	}
+	i.tellPartitions("revoked from", removed)
 	margin := min(i.conf.rebalanceTimeout/5, 5*time.Second)
 	waitCtx, cancel := context.WithTimeout(ctx, i.conf.rebalanceTimeout-margin)
 	defer cancel()
@@ -81,6 +97,9 @@ func (i *input) beginRevoke(removed map[string][]int32) []*partition {
 func (i *input) lost(_ context.Context, _ *kgo.Client, removed map[string][]int32) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if !i.closing {
+		i.tellPartitions("lost by", removed)
+	}
 	for topic, ids := range removed {
 		for _, id := range ids {
 			i.drop(topicPartition{topic, id})

@@ -12,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/tracing"
 )
 
 const (
@@ -36,12 +38,13 @@ func init() {
 }
 
 // input reads partitions with franz-go and hands out one batch of each at a
-// time. Its goroutines are pollLoop and lagLoop; franz-go calls assigned,
-// revoked and lost from its own.
+// time. Its goroutines are pollLoop, lagLoop and that of presence; franz-go calls
+// assigned, revoked and lost from its own.
 type input struct {
 	conf *inputConfig
 	log  *service.Logger
 	lag  *service.MetricGauge
+	here *presence
 
 	mu      sync.Mutex
 	client  *kgo.Client
@@ -61,7 +64,8 @@ type input struct {
 }
 
 func newInput(c *inputConfig, res *service.Resources) *input {
-	return &input{
+	c.traced = tracing.On(res.OtelTracer())
+	i := &input{
 		conf:    c,
 		log:     res.Logger(),
 		lag:     res.Metrics().NewGauge("kafka_lag", "topic", "partition"),
@@ -70,10 +74,16 @@ func newInput(c *inputConfig, res *service.Resources) *input {
 		room:    make(chan struct{}, 1),
 		changed: make(chan struct{}),
 	}
+	i.here = newPresence(res, "input", c.seeds, func() { notify(i.wake) })
+	return i
 }
 
-// Connect returns once a broker answers.
+// Connect returns once a broker answers. An input whose cluster is away stays as it
+// is; Benthos calls that not connected until the cluster is back.
 func (i *input) Connect(ctx context.Context) error {
+	if err := i.awaitBack(ctx); err != nil {
+		return err
+	}
 	i.mu.Lock()
 	connected, closing := i.client != nil, i.closing
 	i.mu.Unlock()
@@ -102,9 +112,27 @@ func (i *input) Connect(ctx context.Context) error {
 	return nil
 }
 
+// awaitBack waits out an outage of an input that has a client. A batch that waits to
+// be handed out ends the wait, because who writes it may need no Kafka.
+func (i *input) awaitBack(ctx context.Context) error {
+	for {
+		i.mu.Lock()
+		wait := i.client != nil && !i.closing && len(i.list) == 0 && i.here.away.Load()
+		i.mu.Unlock()
+		if !wait {
+			return nil
+		}
+		select {
+		case <-i.wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // options are those of the client.
 func (i *input) options(ctx context.Context) ([]kgo.Opt, error) {
-	opts := append([]kgo.Opt{kgo.WithHooks(newConnectionLog(i.log))}, i.conf.opts...)
+	opts := append([]kgo.Opt{kgo.WithHooks(newConnectionLog(i.log), i.here)}, i.conf.opts...)
 	if i.conf.group == "" {
 		return opts, nil
 	}
@@ -155,6 +183,7 @@ func (i *input) start(client *kgo.Client, read func(context.Context)) {
 	i.client, i.stop = client, stop
 	i.mu.Unlock()
 	i.loops.Go(func() { read(loopCtx) })
+	i.loops.Go(func() { i.here.watch(loopCtx, client) })
 	if i.conf.lagPeriod > 0 {
 		i.loops.Go(func() { i.lagLoop(loopCtx, kadm.NewClient(client)) })
 	}
@@ -381,6 +410,9 @@ func (i *input) next() (*partition, *batch, int64, error) {
 		}
 		i.resume(p)
 		return p, b, p.end, nil
+	}
+	if i.here.away.Load() {
+		return nil, nil, 0, service.ErrNotConnected
 	}
 	return nil, nil, 0, nil
 }

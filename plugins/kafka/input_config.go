@@ -179,6 +179,7 @@ type inputConfig struct {
 	emitEnd         bool
 	metadata        string
 	multiHeader     bool
+	traced          bool // spans go somewhere
 
 	transactionalID    string
 	transactionRecords int

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
+	"github.com/recsys-benthos/recsys-benthos/internal/tracing"
 )
 
 const (
@@ -51,21 +52,25 @@ func init() {
 // output writes batches with one franz-go producer, which retries by itself;
 // what that gives up for a passing reason is tried again here.
 type output struct {
-	conf *outputConfig
-	log  *service.Logger
+	conf   *outputConfig
+	log    *service.Logger
+	traced bool // spans go somewhere
 
 	mu     sync.Mutex
 	client *kgo.Client
 	admin  *kadm.Client
 	id     string // of the cluster
 	closed bool
+	stop   context.CancelFunc // of the watch over the cluster
+	watch  sync.WaitGroup
+	here   *presence
 
 	limits sync.Map // topic → topicLimit
 	slow   repeatFilter
 }
 
 func newOutput(c *outputConfig, res *service.Resources) *output {
-	return &output{conf: c, log: res.Logger()}
+	return &output{conf: c, log: res.Logger(), traced: tracing.On(res.OtelTracer()), here: newPresence(res, "output", c.seeds, nil)}
 }
 
 // Connect returns once a broker answers.
@@ -79,7 +84,7 @@ func (o *output) Connect(ctx context.Context) error {
 		return nil
 	}
 	opts := append([]kgo.Opt{
-		kgo.WithHooks(newConnectionLog(o.log)),
+		kgo.WithHooks(newConnectionLog(o.log), o.here),
 		kgo.ProducerBatchMaxBytesFn(o.limit),
 	}, o.conf.opts...)
 	client, err := kgo.NewClient(opts...)
@@ -96,6 +101,9 @@ func (o *output) Connect(ctx context.Context) error {
 		return err
 	}
 	o.client, o.admin, o.id = client, kadm.NewClient(client), id
+	watching, stop := context.WithCancel(context.Background())
+	o.stop = stop
+	o.watch.Go(func() { o.here.watch(watching, client) })
 	return nil
 }
 
@@ -234,6 +242,9 @@ func (o *output) record(ctx context.Context, m *service.Message, r *kgo.Record) 
 		}
 		slices.SortFunc(r.Headers, func(x, y kgo.RecordHeader) int { return strings.Compare(x.Key, y.Key) })
 	}
+	if o.traced {
+		r.Headers = tell(m.Context(), r.Headers)
+	}
 	o.learnLimit(ctx, r.Topic)
 	if transactors.Load() > 0 {
 		if t := o.transactionOf(m); t != nil {
@@ -318,6 +329,8 @@ func (o *output) Close(context.Context) error {
 	o.client, o.closed = nil, true
 	o.mu.Unlock()
 	if client != nil {
+		o.stop()
+		o.watch.Wait()
 		client.Close()
 	}
 	return nil

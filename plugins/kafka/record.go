@@ -62,7 +62,11 @@ func (c *inputConfig) messages(p *partition, b *batch, end int64) service.Messag
 				o.Headers[j] = message.Header{Key: h.Key, Value: h.Value}
 			}
 		}
-		m := service.NewMessageWithContext(origins.Context(ctx, i), r.Value)
+		of := ctx
+		if c.traced {
+			of = within(ctx, r.Headers)
+		}
+		m := service.NewMessageWithContext(origins.Context(of, i), r.Value)
 		c.setMetadata(m, p, r, end)
 		messages[i] = m
 	}

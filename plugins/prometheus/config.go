@@ -16,7 +16,7 @@ const (
 )
 
 // defaultBuckets are of histograms, in seconds.
-var defaultBuckets = []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
+var defaultBuckets = []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
 
 func spec() *service.ConfigSpec {
 	return service.NewConfigSpec().
@@ -28,7 +28,7 @@ Names are as components give them; characters that Prometheus does not allow bec
 Timings are summaries in nanoseconds, or with use_histogram_timing histograms in seconds, which Prometheus can add up over processes.`).
 		Fields(
 			service.NewBoolField(fieldHistogram).Description("Make histograms of timings, in seconds, in place of summaries, in nanoseconds.").Default(false).Advanced(),
-			service.NewFloatListField(fieldBuckets).Description("Upper bounds of the histograms' buckets, in seconds. Default: from 0.1 ms to 10 s.").Default([]any{}).Advanced(),
+			service.NewFloatListField(fieldBuckets).Description("Upper bounds of the histograms' buckets, in seconds. Default: from 0.1 ms to 60 s.").Default([]any{}).Advanced(),
 			service.NewObjectListField(fieldObjectives,
 				service.NewFloatField(fieldQuantile).Description("Between 0 and 1.").Default(0.0),
 				service.NewFloatField(fieldError).Description("How far the quantile that is told may be off.").Default(0.0),

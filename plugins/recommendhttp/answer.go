@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/api"
+	"github.com/recsys-benthos/recsys-benthos/internal/tracing"
 )
 
 // ask sends a request through the pipeline and waits for what comes back.
@@ -48,6 +49,7 @@ func (s *server) ask(r *http.Request, route *api.Route, body []byte, id string) 
 		return nil, api.Problemf(http.StatusServiceUnavailable, "%s", strings.Join(h.Problems, "; ")).After(noModelYet)
 	}
 	c := newCall(decoded, release)
+	c.ctx = tracing.Within(c.ctx, r.Context())
 	timer := time.NewTimer(s.conf.request)
 	defer timer.Stop()
 	select {

@@ -1,6 +1,7 @@
 package recommendhttp
 
 import (
+	"context"
 	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/api"
@@ -16,6 +17,7 @@ const (
 // call is a request on its way through the pipeline.
 type call struct {
 	*api.Call
+	ctx      context.Context // of the messages: the span that they are made in
 	state    atomic.Int32
 	release  func()        // of what the call holds, once settled or given up; may be nil
 	done     chan struct{} // closed once settled
@@ -24,7 +26,7 @@ type call struct {
 }
 
 func newCall(c *api.Call, release func()) *call {
-	return &call{Call: c, release: release, done: make(chan struct{})}
+	return &call{Call: c, ctx: context.Background(), release: release, done: make(chan struct{})}
 }
 
 // take reports whether the call is still wanted.

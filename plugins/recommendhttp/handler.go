@@ -188,6 +188,8 @@ func (s *server) route(route *api.Route, local http.HandlerFunc) http.Handler {
 			local(w, r)
 			return
 		}
+		w, r, end := s.traced(w, r, route)
+		defer end()
 		id := s.requestID(r)
 		w.Header().Set("X-Request-Id", id)
 		if p := s.admit(r, route); p != nil {

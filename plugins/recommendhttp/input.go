@@ -10,10 +10,12 @@ import (
 	"sync"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/api"
 	"github.com/recsys-benthos/recsys-benthos/internal/message"
 	"github.com/recsys-benthos/recsys-benthos/internal/origin"
+	"github.com/recsys-benthos/recsys-benthos/internal/tracing"
 )
 
 // The metadata of messages.
@@ -44,7 +46,8 @@ type input struct {
 	answered      *tally
 	origin        *origin.Origin // nil if the page is not shared
 	reads, writes chan *call
-	modelKey      any // of the resources' values
+	tracer        trace.Tracer // nil where spans go nowhere
+	modelKey      any          // of the resources' values
 	catalogKey    any
 	storeKey      any
 	registryKey   any
@@ -62,6 +65,9 @@ func newInput(c *config, mgr *service.Resources) (*input, error) {
 	in := &input{
 		conf: c, mgr: mgr, log: mgr.Logger(), answered: &tally{metric: mgr.Metrics().NewCounter("recommend_http_answers", "kind", "status")},
 		reads: make(chan *call, c.requests), writes: make(chan *call, c.writes), draining: make(chan struct{}),
+	}
+	if provider := mgr.OtelTracer(); tracing.On(provider) {
+		in.tracer = provider.Tracer("recsys-benthos")
 	}
 	in.drain = sync.OnceFunc(func() { close(in.draining) })
 	if err := in.build(); err != nil {
@@ -155,7 +161,7 @@ func messages(calls []*call) service.MessageBatch {
 	var batch service.MessageBatch
 	for _, c := range calls {
 		for i, text := range c.Messages {
-			m := service.NewMessage(text)
+			m := service.NewMessageWithContext(c.ctx, text)
 			m.MetaSetMut(metaKind, string(c.Route.Kind))
 			m.MetaSetMut(metaMessage, strconv.Itoa(len(batch)))
 			if c.Keys != nil {

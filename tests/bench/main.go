@@ -50,6 +50,7 @@ var tables = []subject{
 	{"page", "the live page with 50 viewers", false, pageTable},
 	{"capacity", "what users, movies and ratings take of memory", false, capacityTable},
 	{"predict", "Kafka → als_predict → movie_enrich → Kafka", true, predictTable},
+	{"observe", "the same with metrics, traces and evaluation, against without", true, observeTable},
 	{"spark", "the same against the original's predictor", true, sparkTable},
 	{"latency", "from a request to its prediction", true, latencyTable},
 	{"swap", "models that change under traffic", true, swapTable},

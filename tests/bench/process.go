@@ -86,6 +86,12 @@ shutdown_timeout: 4s
 
 // startOurs runs pipelines of the repository, unchanged, with a profile.
 func (b *bench) startOurs(ctx context.Context, profile string, env []string, pipelines ...string) (*process, error) {
+	return b.startWith(ctx, fmt.Sprintf(serviceConfig, "%s", cmp.Or(b.metrics, "json_api")), profile, env, pipelines...)
+}
+
+// startWith does it with a service configuration that has %s in the place of the
+// address of the admin server.
+func (b *bench) startWith(ctx context.Context, config, profile string, env []string, pipelines ...string) (*process, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -93,7 +99,7 @@ func (b *bench) startOurs(ctx context.Context, profile string, env []string, pip
 	admin := listener.Addr().String()
 	listener.Close()
 	service := filepath.Join(b.dir, "service-"+admin+".yaml")
-	if err := os.WriteFile(service, fmt.Appendf(nil, serviceConfig, admin, cmp.Or(b.metrics, "json_api")), 0o600); err != nil {
+	if err := os.WriteFile(service, fmt.Appendf(nil, config, admin), 0o600); err != nil {
 		return nil, err
 	}
 	args := []string{"streams", "-o", service, "-r", profile}

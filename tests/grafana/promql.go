@@ -71,7 +71,7 @@ func lex(text string) (found []lexeme, err error) {
 // ranged functions take a span of time, plain ones an instant.
 var (
 	ranged      = []string{"rate", "increase", "changes", "max_over_time"}
-	plain       = []string{"sqrt", "abs", "clamp_min", "clamp_max"}
+	plain       = []string{"histogram_quantile", "sqrt", "abs", "clamp_min", "clamp_max"}
 	aggregators = []string{"sum", "max", "min", "avg", "count", "topk"}
 )
 

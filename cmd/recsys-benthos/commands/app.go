@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -14,6 +15,7 @@ import (
 	_ "github.com/redpanda-data/benthos/v4/public/components/io"
 	_ "github.com/redpanda-data/benthos/v4/public/components/pure"
 
+	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 	_ "github.com/recsys-benthos/recsys-benthos/plugins/all"
 )
 
@@ -61,6 +63,7 @@ func runCLI(args []string, added ...*cli.Command) (int, error) {
 		service.CLIOptSetBinaryName("recsys-benthos"),
 		service.CLIOptSetProductName("recsys-benthos"),
 		service.CLIOptSetVersion(version, built),
+		service.CLIOptOnLoggerInit(func(log *service.Logger) { tellStart(log, args) }),
 		service.CLIOptSetMainSchemaFrom(schema),
 		service.CLIOptSetDocumentationURL("https://docs.redpanda.com/redpanda-connect"),
 		service.CLIOptSetEnvVarLookup(variables.lookup),
@@ -77,6 +80,20 @@ func runCLI(args []string, added ...*cli.Command) (int, error) {
 		err = variables.Err() // of a command that runs nothing, such as lint
 	}
 	return code, err
+}
+
+// tellStart logs which program runs what, for commands that go on.
+func tellStart(log *service.Logger, args []string) {
+	if len(args) < 2 || args[1] != "streams" && args[1] != "run" {
+		return
+	}
+	profile := "none"
+	for i, arg := range args[:len(args)-1] {
+		if arg == "-r" || arg == "--resources" {
+			profile = args[i+1]
+		}
+	}
+	log.With("version", version, "built", built, "go", runtime.Version(), "kernel", kernel.Name(), "profile", profile).Info("Starting recsys-benthos")
 }
 
 // schema is Benthos's configuration with defaults that fit one machine: the
