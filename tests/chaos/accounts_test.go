@@ -19,6 +19,7 @@ const repeats = 10 * time.Second
 // recovery is what came of a fault.
 type recovery struct {
 	accounted, duplicates int
+	longest               time.Duration // that a request of this time waited for its reply
 	first, caughtUp       time.Duration // since the fault was over
 }
 
@@ -45,9 +46,17 @@ func (s *system) fault(name string, harm, mend func()) {
 	s.traffic.mu.Lock()
 	r.accounted = 2*s.traffic.n - s.accountedFor
 	s.accountedFor += r.accounted
+	for _, asked := range s.traffic.requests {
+		if asked.sent.After(s.faultBegan) {
+			r.longest = max(r.longest, asked.first.Sub(asked.sent))
+		}
+	}
 	s.traffic.mu.Unlock()
-	s.t.Logf("%s: first reply after %.2f s, caught up after %.2f s, %d predicted again", name, r.first.Seconds(), r.caughtUp.Seconds(), r.duplicates)
-	table.add(name, r)
+	s.t.Logf("%s: first reply after %.2f s, caught up after %.2f s, longest wait %.2f s, %d predicted again",
+		name, r.first.Seconds(), r.caughtUp.Seconds(), r.longest.Seconds(), r.duplicates)
+	if !s.t.Failed() { // a row says that nothing was lost
+		table.add(name, r)
+	}
 }
 
 // underLoad waits until predictions flow.

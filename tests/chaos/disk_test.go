@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,11 +40,12 @@ func TestADiskThatIsFullLosesNothing(t *testing.T) {
 	}
 	broker, store, models := disk(t, 96<<20), disk(t, 64<<20), disk(t, 32<<20)
 	s := newSystem(t, broker.Folder, store.Folder, models.Folder, 106)
-	full := func(d *faults.Disk) func() {
+	full := func(d *faults.Disk, felt func() error) func() {
 		return func() {
 			if err := d.Fill(); err != nil {
 				t.Fatal(err)
 			}
+			s.eventually(felt)
 			s.pass(lasting)
 		}
 	}
@@ -55,16 +57,39 @@ func TestADiskThatIsFullLosesNothing(t *testing.T) {
 		}
 	}
 	for range times {
-		s.fault("disk full: broker", full(broker), free(broker))
+		s.fault("disk full: broker", full(broker, s.traffic.heldUp), free(broker))
 		s.fault("disk full: broker, which is then killed", func() {
-			full(broker)()
+			full(broker, s.traffic.heldUp)()
 			s.broker.process.Kill()
 		}, func() {
 			free(broker)()
 			s.start(s.broker)
 		})
-		s.fault("disk full: rating store and index", full(store), free(store))
-		s.trainOnAFullDisk(full(models), free(models))
+		s.fault("disk full: rating store and index", full(store, s.says("ingest", "disk is full")), free(store))
+		s.trainOnAFullDisk(full(models, s.says("train", "no space left on device")), free(models))
+		s.fault("kill -9 of a broker whose disk had been full", s.broker.process.Kill, func() { s.start(s.broker) })
+	}
+}
+
+// heldUp is an error unless records wait for the broker.
+func (f *traffic) heldUp() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.inFlight < 2*rate {
+		return fmt.Errorf("%d records are not acknowledged: the disk has room", f.inFlight)
+	}
+	return nil
+}
+
+// says is a check that a process has said something since now.
+func (s *system) says(name, words string) func() error {
+	output := s.member(name).output
+	already := strings.Count(output.String(), words)
+	return func() error {
+		if strings.Count(output.String(), words) <= already {
+			return fmt.Errorf("%s has not said %q", name, words)
+		}
+		return nil
 	}
 }
 

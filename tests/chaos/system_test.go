@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
+	"github.com/recsys-benthos/recsys-benthos/internal/registry"
 	"github.com/recsys-benthos/recsys-benthos/tests/binary"
 	"github.com/recsys-benthos/recsys-benthos/tests/faults"
 )
@@ -70,6 +72,7 @@ func newSystem(t *testing.T, brokerDir, storeDir, registryDir string, random uin
 		s.add(part.name, part.pipelines)
 	}
 	s.traffic = newTraffic(t, s.address, random)
+	t.Cleanup(s.soundRegistry)
 	s.underLoad()
 	s.duplicatesBefore = s.check()
 	return s
@@ -106,7 +109,7 @@ func (s *system) add(name string, pipelines []string) {
 	}
 	m := &member{name: name, args: args, proxy: proxy, env: []string{
 		"KAFKA_BROKERS=" + proxy.Address(), "RECSYS_STATE=" + s.storeDir, "RECSYS_REGISTRY=" + s.registry,
-		"RECSYS_MOVIES=" + recsystest.DataDir(s.t), "RECSYS_ADMIN=127.0.0.1:0", "RECSYS_RETRAIN=5000",
+		"RECSYS_MOVIES=" + recsystest.DataDir(s.t), "RECSYS_ADMIN=127.0.0.1:0", "RECSYS_RETRAIN=2000",
 	}}
 	s.members = append(s.members, m)
 	s.start(m)
@@ -145,6 +148,20 @@ func (s *system) member(name string) *member {
 	}
 	s.t.Fatalf("there is no %s", name)
 	return nil
+}
+
+// soundRegistry demands that trainings and promotions were never left half done.
+func (s *system) soundRegistry() {
+	versions, err := registry.Open(s.registry)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	report, err := versions.Verify(context.Background())
+	if err != nil || len(report.Problems) > 0 {
+		s.t.Errorf("the registry: %v, %v", err, report.Problems)
+	}
+	s.t.Logf("%d versions were trained meanwhile", report.Versions-1)
 }
 
 // running demands that no process has ended by itself.

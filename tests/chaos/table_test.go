@@ -20,8 +20,9 @@ type faultTable struct {
 type faultRow struct {
 	fault           string
 	times           int
-	accounted       int // messages under way in all
-	duplicates      int // predictions that were made again, in all
+	accounted       int           // messages under way in all
+	duplicates      int           // predictions that were made again, in all
+	longest         time.Duration // that a request waited
 	first, caughtUp time.Duration
 }
 
@@ -41,25 +42,28 @@ func (f *faultTable) add(fault string, r recovery) {
 	row.times++
 	row.accounted += r.accounted
 	row.duplicates += r.duplicates
+	defer f.keep()
+	row.longest = max(row.longest, r.longest)
 	row.first, row.caughtUp = max(row.first, r.first), max(row.caughtUp, r.caughtUp)
 }
 
-// write writes the table as Markdown, to a file if one is named.
-func (f *faultTable) write(path string) error {
-	var text strings.Builder
-	text.WriteString("| fault | times | messages meanwhile | lost | predicted again | first reply after, at worst | caught up after, at worst |\n| - | - | - | - | - | - | - |\n")
-	for _, r := range f.rows {
-		fmt.Fprintf(&text, "| %s | %d | %d | 0 | %d | %.1f s | %.1f s |\n", r.fault, r.times, r.accounted, r.duplicates, r.first.Seconds(), r.caughtUp.Seconds())
-	}
-	if len(f.rows) == 0 {
-		return nil
-	}
-	fmt.Print(text.String())
+// keep writes what there is to the file that RECSYS_FAULTS_TABLE names, after every
+// fault: a run of an hour may be cut off.
+func (f *faultTable) keep() {
+	path := os.Getenv("RECSYS_FAULTS_TABLE")
 	if path == "" {
-		return nil
+		return
 	}
-	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
-		return fmt.Errorf("writing the table of faults: %w; RECSYS_FAULTS_TABLE names its file", err)
+	if err := os.WriteFile(path, []byte(f.markdown()), 0o644); err != nil {
+		fmt.Fprintf(os.Stderr, "writing the table of faults: %v; RECSYS_FAULTS_TABLE names its file\n", err)
 	}
-	return nil
+}
+
+func (f *faultTable) markdown() string {
+	var text strings.Builder
+	text.WriteString("| fault | times | messages meanwhile | lost | predicted again | longest wait for a reply | first reply after | caught up after |\n| - | - | - | - | - | - | - | - |\n")
+	for _, r := range f.rows {
+		fmt.Fprintf(&text, "| %s | %d | %d | 0 | %d | %.1f s | %.1f s | %.1f s |\n", r.fault, r.times, r.accounted, r.duplicates, r.longest.Seconds(), r.first.Seconds(), r.caughtUp.Seconds())
+	}
+	return text.String()
 }
