@@ -24,8 +24,14 @@ type recovery struct {
 }
 
 // fault breaks something under load, mends it, waits until everything has recovered,
-// and demands that the accounts close.
+// and demands that the accounts close. The name is that of a row of the table.
 func (s *system) fault(name string, harm, mend func()) {
+	s.t.Helper()
+	s.faultOf(nil, name, harm, mend)
+}
+
+// faultOf is a fault that happens to a member alone.
+func (s *system) faultOf(m *member, name string, harm, mend func()) {
 	s.t.Helper()
 	s.faultBegan = time.Now()
 	harm()
@@ -52,8 +58,12 @@ func (s *system) fault(name string, harm, mend func()) {
 		}
 	}
 	s.traffic.mu.Unlock()
+	told := name
+	if m != nil {
+		told += ": " + m.name
+	}
 	s.t.Logf("%s: first reply after %.2f s, caught up after %.2f s, longest wait %.2f s, %d predicted again",
-		name, r.first.Seconds(), r.caughtUp.Seconds(), r.longest.Seconds(), r.duplicates)
+		told, r.first.Seconds(), r.caughtUp.Seconds(), r.longest.Seconds(), r.duplicates)
 	if !s.t.Failed() { // a row says that nothing was lost
 		table.add(name, r)
 	}

@@ -34,9 +34,9 @@ func TestAClockThatJumpsLosesNothing(t *testing.T) {
 			chosen = chosen[i : i+1]
 		}
 		for _, m := range chosen {
-			s.fault("clock jumps "+jump.name+": "+m.name, func() { s.setClock(m, jump.ahead) }, func() {})
+			s.faultOf(m, "clock jumps "+jump.name, func() { s.setClock(m, jump.ahead) }, func() {})
 			s.pass(time.Second)
-			s.fault("clock jumps back from "+jump.name+": "+m.name, func() { s.setClock(m, 0) }, func() {})
+			s.faultOf(m, "clock jumps back from "+jump.name, func() { s.setClock(m, 0) }, func() {})
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestANetworkThatFailsLosesNothing(t *testing.T) {
 			if m.proxy.Counts().ToClient == 0 {
 				t.Fatalf("%s has its broker behind another network", m.name)
 			}
-			s.fault(c.name+": "+m.name, func() {
+			s.faultOf(m, c.name, func() {
 				c.harm(m.proxy)
 				s.pass(lasting)
 			}, m.proxy.Mend)
@@ -56,35 +56,38 @@ func TestRebalancesEveryTwoSecondsLoseNothing(t *testing.T) {
 	s := newSystem(t, broker, store, registry, 104)
 	for _, group := range [][2]string{{"predict", "requests"}, {"ingest", "events"}} {
 		s.fault("rebalances of "+group[0]+" every 2 s for "+lasting.String(), func() {
-			assigned := 0
-			for until := time.Now().Add(lasting); time.Now().Before(until); {
-				assigned += s.visit(group[0], group[1])
-			}
-			if assigned == 0 {
-				t.Errorf("the visitor of group %s never had a partition: there was no rebalance", group[0])
+			for until := time.Now().Add(lasting); time.Now().Before(until) && !t.Failed(); {
+				s.visit(group[0], group[1])
 			}
 		}, func() {})
 	}
 }
 
-// visit joins a group for a second, without doing its work, and leaves it for
-// another. It returns how many partitions it was given.
-func (s *system) visit(group, topic string) (assigned int) {
+// visit joins a group for a second, or until it is given partitions, without doing
+// its work, and leaves it for another.
+func (s *system) visit(group, topic string) {
 	s.t.Helper()
+	assigned := 0
 	given := make(chan int, 64)
 	client, err := kgo.NewClient(kgo.SeedBrokers(s.address), kgo.ConsumeTopics(topic), kgo.ConsumerGroup(group),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.DisableAutoCommit(),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.DisableAutoCommit(), kgo.HeartbeatInterval(500*time.Millisecond),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
 			given <- len(topics[topic])
 		}))
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	defer client.Close()
 	s.pass(time.Second)
+	for deadline := time.After(patience); assigned == 0; { // it takes two rebalances
+		select {
+		case n := <-given:
+			assigned += n
+		case <-deadline:
+			s.t.Errorf("the visitor of group %s had no partition in %s: there was no rebalance\n%s", group, patience, s.tails())
+			return
+		}
+	}
 	client.Close()
 	s.pass(time.Second)
-	for len(given) > 0 {
-		assigned += <-given
-	}
-	return assigned
 }

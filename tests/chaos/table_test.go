@@ -42,9 +42,9 @@ func (f *faultTable) add(fault string, r recovery) {
 	row.times++
 	row.accounted += r.accounted
 	row.duplicates += r.duplicates
-	defer f.keep()
 	row.longest = max(row.longest, r.longest)
 	row.first, row.caughtUp = max(row.first, r.first), max(row.caughtUp, r.caughtUp)
+	f.keep()
 }
 
 // keep writes what there is to the file that RECSYS_FAULTS_TABLE names, after every
