@@ -54,6 +54,9 @@ var tables = []subject{
 	{"spark", "the same against the original's predictor", true, sparkTable},
 	{"latency", "from a request to its prediction", true, latencyTable},
 	{"swap", "models that change under traffic", true, swapTable},
+	{"soak", "an hour at 60 % of the maximum", true, soakTable},
+	{"overload", "three times the maximum", true, overloadTable},
+	{"odd", "a poison message, a hot key, a large message between good ones", true, oddTable},
 	{"scale", "two predicting processes against one", true, scaleTable},
 	{"cassandra", "Kafka → Cassandra, and the scan for training", true, cassandraTable},
 	{"elasticsearch", "Kafka → Elasticsearch", true, elasticsearchTable},
@@ -71,6 +74,7 @@ func main() {
 			&cli.IntFlag{Name: "rows", Usage: "messages of cassandra and elasticsearch", Value: 200_000},
 			&cli.IntFlag{Name: "rounds", Usage: "how often everything is measured", Value: 3},
 			&cli.DurationFlag{Name: "duration", Usage: "of one measurement of latency", Value: 10 * time.Second},
+			&cli.DurationFlag{Name: "soak", Usage: "how long soak lasts", Value: time.Hour},
 			&cli.StringFlag{Name: "pprof", Usage: "file for a CPU profile of our process (predict, at least once, and http; last round)"},
 		},
 		Action:   measureTables,
@@ -85,7 +89,7 @@ func main() {
 // bench is what all tables share.
 type bench struct {
 	messages, rows, rounds int
-	duration               time.Duration
+	duration, soak         time.Duration
 	pprof                  string
 	metrics                string // exporter of our processes, other than json_api, of which lag is read
 
@@ -116,7 +120,7 @@ func measureTables(c *cli.Context) error {
 	}
 	b := &bench{
 		messages: c.Int("messages"), rows: c.Int("rows"), rounds: c.Int("rounds"),
-		duration: c.Duration("duration"), pprof: c.String("pprof"),
+		duration: c.Duration("duration"), soak: c.Duration("soak"), pprof: c.String("pprof"),
 	}
 	defer b.close()
 	if err := b.prepare(c.Context, onServers); err != nil {

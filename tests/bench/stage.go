@@ -32,17 +32,23 @@ func (b *bench) openStage(ctx context.Context) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.Addresses()...), kgo.ProducerLinger(0))
-	if err != nil {
+	if b.kafka, err = newStage(kafka); err != nil {
 		return nil, errors.Join(err, kafka.Close())
 	}
-	b.kafka = &stage{kafka, client, kadm.NewClient(client)}
 	topics := []string{"events", "requests", "predictions", "dead_letters", "out"}
 	if _, err := b.kafka.admin.CreateTopics(ctx, partitions, 1, nil, topics...); err != nil {
 		return nil, err
 	}
 	_, err = b.kafka.admin.CreateTopics(ctx, 1, 1, nil, "models")
 	return b.kafka, err
+}
+
+func newStage(kafka *servers.Kafka) (*stage, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.Addresses()...), kgo.ProducerLinger(0))
+	if err != nil {
+		return nil, err
+	}
+	return &stage{kafka, client, kadm.NewClient(client)}, nil
 }
 
 func (s *stage) close() {
@@ -131,7 +137,7 @@ func (s *stage) skip(ctx context.Context, group, topic string) error {
 func (s *stage) joined(ctx context.Context, group string, members int) error {
 	for {
 		groups, err := s.admin.DescribeGroups(ctx, group)
-		if err != nil {
+		if err != nil && !errors.Is(err, kerr.CoordinatorNotAvailable) { // of a broker that has just started
 			return err
 		}
 		g := groups[group]
