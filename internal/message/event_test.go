@@ -137,17 +137,3 @@ func TestTheDerivedEventIDDependsOnEveryField(t *testing.T) {
 		seen[id(other)] = other
 	}
 }
-
-func FuzzDecodeEventNeverPanicsAndGivesJSON(f *testing.F) {
-	f.Add([]byte(`{"event_type":"rate","user_id":"514","movie_id":"318","value":"4.5","timestamp":"1533873124","x":[{}]}`))
-	f.Add([]byte(`{"event_type":"tag","user_id":1,"movie_id":2,"value":"\ud800","timestamp":1}`))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		event, err := rules().DecodeEvent("fuzz", in)
-		if err != nil {
-			return
-		}
-		if out := event.AppendJSON(nil); !json.Valid(out) {
-			t.Errorf("from %q came %q", in, out)
-		}
-	})
-}

@@ -156,13 +156,3 @@ func TestRecommendationsAreWritten(t *testing.T) {
 		}
 	}
 }
-
-func FuzzRecommendRequest(f *testing.F) {
-	f.Add([]byte(`{"kind":"recommend","user_id":5,"n":3,"filters":{"genres":["Drama"]},"liked":[1]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r, err := DecodeRecommendRequest("test", data)
-		if err == nil && (r.N < 1 || r.N > MaxItems || r.Offset < 0 || r.Offset > MaxOffset || KindOf(data) != r.Kind) {
-			t.Errorf("%s: %+v", data, r)
-		}
-	})
-}

@@ -223,19 +223,6 @@ func TestADamagedFileIsRefusedNotServed(t *testing.T) {
 	}
 }
 
-func FuzzDecodeNeverPanics(f *testing.F) {
-	var file bytes.Buffer
-	if _, err := mustNew(f, small()).WriteTo(&file); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(file.Bytes())
-	f.Fuzz(func(_ *testing.T, data []byte) {
-		if m, err := Decode(data); err == nil {
-			m.Predict(1, 10)
-		}
-	})
-}
-
 func TestOnlineBiasesEqualTheirClosedForm(t *testing.T) {
 	m := mustNew(t, small()) // λ·n^0 = 1
 	users := NewUsers()

@@ -358,23 +358,6 @@ func TestMovieLensLatestSmallIsReadWhole(t *testing.T) {
 	}
 }
 
-// FuzzReadersNeverPanic gives any bytes to all readers.
-func FuzzReadersNeverPanic(f *testing.F) {
-	for _, seed := range []string{csvRatings, datRatings, tabRatings, csvMovies, csvTags, csvLinks, "", "\"", "1|2|3|4|5|6", "1::", "\xef\xbb\xbf1,2,3", "PK\x03\x04", "\x1f\x8b"} {
-		f.Add([]byte(seed))
-	}
-	path := filepath.Join(f.TempDir(), "data")
-	f.Fuzz(func(t *testing.T, content []byte) {
-		if err := os.WriteFile(path, content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		_, _ = ratings.ReadRatings(path)
-		_, _ = ratings.ReadMovies(path)
-		_, _ = ratings.ReadTags(path)
-		_, _ = ratings.ReadLinks(path)
-	})
-}
-
 func BenchmarkReadRatings(b *testing.B) {
 	dir := recsystest.DataDir(b)
 	rows := 0
