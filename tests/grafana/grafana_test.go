@@ -203,7 +203,7 @@ func TestQueriesThatNameWhatIsNotExportedAreFound(t *testing.T) {
 func TestPanelsThatCannotBeReadAreFound(t *testing.T) {
 	text := string(dashboardText(t))
 	for name, c := range map[string]struct{ old, new, want string }{
-		"no unit":                 {`"unit": "ns"`, `"unit": ""`, "has no unit"},
+		"no unit":                 {`"unit": "reqps"`, `"unit": ""`, "has no unit"},
 		"a fixed data source":     {`"uid": "${datasource}"`, `"uid": "prometheus"`, "is not of the data source that is chosen"},
 		"over one another":        {`"h": 8`, `"h": 9`, "are over one another"},
 		"too wide":                {`"x": 16`, `"x": 17`, "is wider than the dashboard"},
