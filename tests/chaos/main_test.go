@@ -54,6 +54,7 @@ func buildAndRun(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	politely()
 	code := binary.Main(m, &program)
 	if len(table.rows) > 0 {
 		fmt.Print(table.markdown())
