@@ -401,7 +401,18 @@ func TestSecurity(t *testing.T) {
 			}
 		})
 	}
-	o, log := newTestOutput(t, settingsYAML(strings.Replace(address, "https:", "http:", 1)))
+	o, log := newTestOutput(t, settingsYAML(address)+login(e.Password)+trusted)
+	o.client.wire.TLSClientConfig.Time = func() time.Time { return time.Now().Add(48 * time.Hour) } // when the certificate is over
+	late, stop := context.WithTimeout(t.Context(), 2*time.Second)
+	defer stop()
+	_ = o.WriteBatch(late, numbered(0, 1))
+	for _, part := range []string{address, "has expired", "renew it"} {
+		if !strings.Contains(log.String(), part) {
+			t.Errorf("of an expired certificate the log lacks %q:\n%s", part, log)
+		}
+	}
+
+	o, log = newTestOutput(t, settingsYAML(strings.Replace(address, "https:", "http:", 1)))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = o.WriteBatch(ctx, numbered(0, 1))

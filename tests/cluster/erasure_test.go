@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -34,22 +33,23 @@ func (s *system) versions() ([]registry.Manifest, *registry.Registry, error) {
 	return all, r, err
 }
 
-// train asks for a training, waits for the version, and returns whether it knows a user.
-func (s *system) train(t *testing.T, user int64) (knows bool) {
+// train asks for a training, waits for the version, and returns whether it knows the
+// user.
+func (ps *principals) train(t *testing.T) (knows bool) {
 	t.Helper()
-	before, _, err := s.versions()
+	before, _, err := ps.versions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	produce(t, s.broker.client, "train", user, `{"trigger":"kafka","force":true}`)
-	eventually(t, 5*time.Minute, func() error {
-		all, r, err := s.versions()
+	produce(t, ps.broker.client, "train", `{"trigger":"kafka","force":true}`)
+	ps.eventually(t, func() error {
+		all, r, err := ps.versions()
 		if err != nil || len(all) <= len(before) {
 			return errors.Join(err, errors.New("there is no new version"))
 		}
 		m, _, err := r.Model(all[len(all)-1].Version)
 		if err == nil {
-			_, knows = slices.BinarySearch(m.Factors().Users, user)
+			_, knows = slices.BinarySearch(m.Factors().Users, forgotten)
 		}
 		return err
 	})
@@ -59,28 +59,39 @@ func (s *system) train(t *testing.T, user int64) (knows bool) {
 // nothingIsLeft proves what docs/delivery.md promises of a user who is forgotten, after
 // the store and the indices, which are empty by now: a version that is trained later,
 // the topics once their time is over, the page, and the logs of all processes.
-func (s *system) nothingIsLeft(t *testing.T, user int64, said string, page string, all []*process) {
+func (ps *principals) nothingIsLeft(t *testing.T) {
 	t.Helper()
-	if s.train(t, user) {
+	if ps.train(t) {
 		t.Error("a version that was trained after knows the user")
 	}
 	var n int
-	if err := s.session.Query("SELECT COUNT(*) FROM users WHERE user_id = ?", user).Scan(&n); err != nil || n != 0 {
+	if err := ps.session.Query("SELECT COUNT(*) FROM users WHERE user_id = ?", forgotten).Scan(&n); err != nil || n != 0 {
 		t.Errorf("%d profiles are left, %v", n, err)
 	}
-	id := fmt.Sprint(user)
-	eventually(t, 3*time.Minute, func() error {
-		if err := contains("http://"+page+"/live/snapshot", id); err == nil {
-			return errors.New("the page shows the user")
+	ps.eventually(t, func() error {
+		text, err := get("http://" + ps.page + "/live/snapshot")
+		if err == nil && strings.Contains(text, fmt.Sprint(forgotten)) {
+			err = errors.New("the page shows the user")
 		}
-		return nil
+		return err
 	})
-	client := s.partitioned(t)
-	for _, topic := range []string{"events", "requests", "predictions", "recommendations", "dead_letters", "train"} {
-		s.shorten(t, topic, "retention.ms", "1000", "segment.ms", "500")
+	ps.topicsForget(t)
+	ps.logsDoNotTell(t)
+}
+
+// topicsForget shortens the time that topics keep records, and waits until it is over.
+func (ps *principals) topicsForget(t *testing.T) {
+	t.Helper()
+	client, err := kgo.NewClient(append(slices.Clone(ps.broker.options), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	s.shorten(t, "user_factors", "max.compaction.lag.ms", "500", "segment.ms", "500", "min.cleanable.dirty.ratio", "0.01", "delete.retention.ms", "0")
-	eventually(t, 3*time.Minute, func() error {
+	t.Cleanup(client.Close)
+	for _, topic := range []string{"events", "requests", "predictions", "recommendations", "dead_letters", "train"} {
+		ps.shorten(t, topic, "retention.ms", "1000", "segment.ms", "500")
+	}
+	ps.shorten(t, "user_factors", "max.compaction.lag.ms", "500", "segment.ms", "500", "min.cleanable.dirty.ratio", "0.01", "delete.retention.ms", "0")
+	ps.eventually(t, func() error {
 		for partition := range int32(4) { // an active segment is compacted once another record has come
 			record := &kgo.Record{Topic: "user_factors", Partition: partition, Key: []byte("0"), Value: nil}
 			if err := client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
@@ -88,27 +99,34 @@ func (s *system) nothingIsLeft(t *testing.T, user int64, said string, page strin
 			}
 		}
 		for _, topic := range []string{"events", "requests", "predictions", "recommendations", "dead_letters", "user_factors", "movies", "models", "train"} {
-			for _, r := range s.broker.records(t, topic, s.beginnings(t, topic)) {
-				if r.Value != nil && (bytes.Contains(r.Value, []byte(id)) || string(r.Key) == id) {
+			for _, r := range ps.broker.records(t, topic, ps.beginnings(t, topic)) {
+				if id := fmt.Append(nil, forgotten); r.Value != nil && (bytes.Contains(r.Value, id) || bytes.Equal(r.Key, id)) {
 					return fmt.Errorf("topic %s has %.200s of the user", topic, r.Value)
 				}
 			}
 		}
 		return nil
 	})
-	for _, p := range s.processes {
-		if strings.Contains(p.log.String(), passwordOf) {
-			t.Errorf("%s tells the password of its principal", p.name)
-		}
-	}
-	for _, p := range all {
-		for line := range strings.Lines(p.log.String()) {
-			if strings.Contains(line, id) || strings.Contains(line, said) {
+}
+
+// logsDoNotTell who is forgotten, what they wrote, and the principals' password.
+func (ps *principals) logsDoNotTell(t *testing.T) {
+	t.Helper()
+	debug := 0
+	for _, p := range ps.processes {
+		for _, part := range []string{fmt.Sprint(forgotten), theirTag} {
+			for _, line := range p.lines(part) {
 				t.Errorf("%s logs of the user: %s", p.name, line)
 			}
 		}
-		if !strings.Contains(p.log.String(), "level=debug") {
-			t.Errorf("%s does not log all it could", p.name)
+		debug += len(p.lines("level=debug"))
+	}
+	if debug == 0 {
+		t.Error("no process logs all it could")
+	}
+	for _, p := range ps.system.processes {
+		for _, line := range p.lines(passwordOf) {
+			t.Errorf("%s tells the password of its principal: %s", p.name, line)
 		}
 	}
 }
@@ -142,15 +160,4 @@ func (s *system) beginnings(t *testing.T, topic string) map[int32]int64 {
 	found := map[int32]int64{}
 	listed.Each(func(o kadm.ListedOffset) { found[o.Partition] = o.Offset })
 	return found
-}
-
-// partitioned is a client whose records go to the partition that they name.
-func (s *system) partitioned(t *testing.T) *kgo.Client {
-	t.Helper()
-	client, err := kgo.NewClient(append(slices.Clone(s.broker.options), kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	return client
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +21,20 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 
 	"github.com/recsys-benthos/recsys-benthos/tests/binary"
+	"github.com/recsys-benthos/recsys-benthos/tests/servers"
 )
+
+const (
+	forgotten = 930_001          // a user of no other test
+	theirTag  = "said-by-930001" // what they wrote
+)
+
+// principals are processes under their own principals, started in this order.
+type principals struct {
+	*system
+	processes []*process
+	page, api string // addresses
+}
 
 // TestEveryKindOfProcessDoesItsWorkUnderItsOwnPrincipal, by certificate and password,
 // with the rights of config/grants and no others, from event to list; and it cannot do
@@ -27,101 +42,146 @@ import (
 // indices, a version that is trained after, the topics, the page and the logs.
 func TestEveryKindOfProcessDoesItsWorkUnderItsOwnPrincipal(t *testing.T) {
 	s := guardedSystem(t)
-	page, err := binary.FreeAddress()
-	if err != nil {
-		t.Fatal(err)
+	ps := s.startPrincipals(t)
+	client := s.clientAs(t, "recsys-client", kgo.ConsumeTopics("predictions", "recommendations"), kgo.ConsumerGroup("client-shop"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	for _, sent := range []struct{ topic, value string }{
+		{"events", `{"event_type":"rate","user_id":930001,"movie_id":318,"value":5,"timestamp":"2026-01-02T03:04:05Z"}`},
+		{"events", `{"event_type":"tag","user_id":930001,"movie_id":318,"value":"` + theirTag + `","timestamp":"2026-01-02T03:04:05Z"}`},
+		{"events", `{"event_type":"item","movie_id":930009,"title":"Entered (2026)","genres":["Drama"],"timestamp":"2026-01-02T03:04:05Z"}`},
+		{"requests", `{"user_id":930001,"movie_id":296,"request_id":"least-1"}`},
+		{"requests", `{"user_id":930001,"kind":"recommend","n":3,"request_id":"least-2"}`},
+	} {
+		produce(t, client, sent.topic, sent.value)
 	}
-	api, err := binary.FreeAddress()
-	if err != nil {
-		t.Fatal(err)
+	receive(t, client, "least-1", "least-2")
+	ps.known(t, known{ratings: 1, tags: 1, predictions: 1})
+	ps.answer(t)
+	if !ps.train(t) {
+		t.Error("the version that was trained before does not know the user")
 	}
-	var all []*process
-	start := func(kind string, files []string, env ...string) {
-		p := s.pipelines(t, files, append(append(s.as(kind), "LOG_LEVEL=DEBUG"), env...)...)
-		p.name = kind
-		all = append(all, p)
+	ps.start(t, "recsys-lists", []string{"recommend_all"}, "RECSYS_RECOMMEND_ALL_SCHEDULE=24h")
+	ps.known(t, known{ratings: 1, tags: 1, predictions: 1, lists: 1, listDocuments: 1})
+	ps.start(t, "recsys-forget", []string{"forget"})
+	produce(t, client, "events", `{"event_type":"forget_user","user_id":930001,"timestamp":"2026-01-02T03:04:06Z"}`)
+	ps.known(t, known{})
+	ps.lackNoRight(t)
+	ps.nothingIsLeft(t)
+	for _, p := range ps.processes {
+		p.Kill()
 	}
-	start("recsys-ingest", []string{"ingest", "items"})
-	start("recsys-fold-in", []string{"fold_in", "users"})
-	start("recsys-index", []string{"index"})
-	start("recsys-train", []string{"train", "probation", "outcomes", "models"}, "RECSYS_RETRAIN=1000000")
-	start("recsys-predict", []string{"predict", "recommend", "models", "users", "movies"})
-	start("recsys-dashboard", []string{"dashboard"}, "RECSYS_LISTEN="+page)
-	start("recsys-api", []string{"api", "models", "users", "movies"}, "RECSYS_LISTEN="+api)
+	t.Run("and no other's", s.denials)
+	t.Run("and none without a certificate that the servers know", s.strangers)
+}
+
+// startPrincipals starts all that wait for something to do.
+func (s *system) startPrincipals(t *testing.T) *principals {
+	t.Helper()
+	ps := &principals{system: s}
+	for _, address := range []*string{&ps.page, &ps.api} {
+		var err error
+		if *address, err = binary.FreeAddress(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ps.start(t, "recsys-ingest", []string{"ingest", "items"})
+	ps.start(t, "recsys-fold-in", []string{"fold_in", "users"})
+	ps.start(t, "recsys-index", []string{"index"})
+	ps.start(t, "recsys-train", []string{"train", "probation", "outcomes", "models"}, "RECSYS_RETRAIN=1000000")
+	ps.start(t, "recsys-predict", []string{"predict", "recommend", "models", "users", "movies"})
+	ps.start(t, "recsys-dashboard", []string{"dashboard"}, "RECSYS_LISTEN="+ps.page)
+	ps.start(t, "recsys-api", []string{"api", "models", "users", "movies"}, "RECSYS_LISTEN="+ps.api)
 	t.Cleanup(func() {
-		for _, p := range all {
+		for _, p := range ps.processes {
 			if t.Failed() {
 				t.Log(p.tail())
 			}
 		}
 	})
+	return ps
+}
 
-	const user, said = 930_001, "said-by-"
-	client := s.clientAs(t, "recsys-client", kgo.ConsumeTopics("predictions", "recommendations"), kgo.ConsumerGroup("client-shop"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	produce(t, client, "events", user, `{"event_type":"rate","user_id":930001,"movie_id":318,"value":5,"timestamp":"2026-01-02T03:04:05Z"}`)
-	produce(t, client, "events", user, `{"event_type":"tag","user_id":930001,"movie_id":318,"value":"said-by-930001","timestamp":"2026-01-02T03:04:05Z"}`)
-	produce(t, client, "events", user, `{"event_type":"item","movie_id":930009,"title":"Entered (2026)","genres":["Drama"],"timestamp":"2026-01-02T03:04:05Z"}`)
-	produce(t, client, "requests", user, `{"user_id":930001,"movie_id":296,"request_id":"least-1"}`)
-	produce(t, client, "requests", user, `{"user_id":930001,"kind":"recommend","n":3,"request_id":"least-2"}`)
-	s.replies(t, client, "least-1", "least-2")
+// start starts pipelines as a kind of process.
+func (ps *principals) start(t *testing.T, kind string, files []string, env ...string) {
+	t.Helper()
+	p := ps.pipelines(t, files, append(append(ps.as(kind), "LOG_LEVEL=DEBUG"), env...)...)
+	p.name = kind
+	ps.processes = append(ps.processes, p)
+}
+
+// eventually looks until check finds nothing wrong, as long as all processes run.
+func (ps *principals) eventually(t *testing.T, check func() error) {
+	t.Helper()
 	eventually(t, 3*time.Minute, func() error {
-		got, err := s.known(user)
-		if err == nil && (got.ratings != 1 || got.tags != 1 || got.predictions != 1) {
-			err = fmt.Errorf("stored: %+v", got)
+		for _, p := range ps.processes {
+			if !p.running() {
+				t.Fatalf("%s has ended", p.name)
+			}
+		}
+		return check()
+	})
+}
+
+// known waits until that is what is known of the user.
+func (ps *principals) known(t *testing.T, want known) {
+	t.Helper()
+	ps.eventually(t, func() error {
+		got, err := ps.system.known(forgotten)
+		if err == nil && got != want {
+			err = fmt.Errorf("of the user there is %+v, want %+v", got, want)
 		}
 		return err
 	})
+}
+
+// answer waits until the page and the interface tell what they should.
+func (ps *principals) answer(t *testing.T) {
+	t.Helper()
 	for url, want := range map[string]string{
-		"http://" + page + "/live/snapshot":                `"group":"predict"`,
-		"http://" + api + "/api/recommend/930001?n=3":      `["`,
-		"http://" + api + "/api/user/930001":               `930001`,
-		"http://" + api + "/api/user/930001/feedback":      `318`,
-		"http://" + api + "/api/feedback/930001/318":       `318`,
-		"http://" + api + "/api/item/930009":               `Entered`,
-		"http://" + api + "/api/models":                    `champion`,
-		"http://" + api + "/api/popular?n=3":               `[`,
-		"http://" + api + "/api/user/930001/known-items":   `318`,
-		"http://" + api + "/api/users?n=3":                 `[`,
-		"http://" + api + "/api/feedback?n=3":              `[`,
-		"http://" + page + "/live/snapshot?window=no-such": `seconds`,
+		ps.page + "/live/snapshot":              `"group":"predict"`,
+		ps.api + "/api/recommend/930001?n=3":    `["`,
+		ps.api + "/api/user/930001":             `930001`,
+		ps.api + "/api/user/930001/feedback":    `318`,
+		ps.api + "/api/feedback/930001/318":     `318`,
+		ps.api + "/api/item/930009":             `Entered`,
+		ps.api + "/api/models":                  `champion`,
+		ps.api + "/api/popular?n=3":             `[`,
+		ps.api + "/api/user/930001/known-items": `318`,
+		ps.api + "/api/users?n=3":               `[`,
+		ps.api + "/api/feedback?n=3":            `[`,
 	} {
-		eventually(t, 3*time.Minute, func() error { return contains(url, want) })
+		ps.eventually(t, func() error {
+			text, err := get("http://" + url)
+			if err == nil && !strings.Contains(text, want) {
+				err = fmt.Errorf("%s answers without %s: %.300s", url, want, text)
+			}
+			return err
+		})
 	}
-	if !s.train(t, user) {
-		t.Error("the version that was trained before does not know the user")
-	}
-	start("recsys-lists", []string{"recommend_all"}, "RECSYS_RECOMMEND_ALL_SCHEDULE=24h")
-	eventually(t, 3*time.Minute, func() error {
-		got, err := s.known(user)
-		if err == nil && (got.lists != 1 || got.listDocuments != 1) {
-			err = fmt.Errorf("lists: %+v", got)
-		}
-		return err
-	})
-	start("recsys-forget", []string{"forget"})
-	produce(t, client, "events", user, `{"event_type":"forget_user","user_id":930001}`)
-	eventually(t, 3*time.Minute, func() error {
-		got, err := s.known(user)
-		if err == nil && got != (known{}) {
-			err = fmt.Errorf("left of who is forgotten: %+v", got)
-		}
-		return err
-	})
-	if n := total(s.broker.mustEnds(t, "dead_letters")); n != 0 {
-		t.Errorf("%d dead letters", n)
-	}
-	s.nothingIsLeft(t, user, said, page, all)
-	for _, p := range all {
+}
+
+// lackNoRight: no process was denied anything, by what it says and by Kafka's log, and
+// nothing became a dead letter.
+func (ps *principals) lackNoRight(t *testing.T) {
+	t.Helper()
+	for _, p := range ps.processes {
 		for _, line := range p.problems() {
 			if lower := strings.ToLower(line); strings.Contains(lower, "authoriz") || strings.Contains(lower, "permission") || strings.Contains(lower, "forbidden") {
 				t.Errorf("%s lacks a right: %s", p.name, line)
 			}
 		}
 	}
-	for _, p := range all {
-		p.Kill()
+	log, err := os.ReadFile(filepath.Join(ps.kafka.Dir, "kafka-1.log"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Run("and no other's", func(t *testing.T) { s.denials(t) })
+	for line := range strings.Lines(string(log)) {
+		if strings.Contains(line, " is Denied ") {
+			t.Errorf("Kafka: %s", line)
+		}
+	}
+	for _, r := range ps.broker.records(t, "dead_letters", ps.beginnings(t, "dead_letters")) {
+		t.Errorf("a dead letter: %s: %s", headers(r)["error"], r.Value)
+	}
 }
 
 // clientAs is a client of Kafka with the password of a kind.
@@ -141,17 +201,18 @@ func (s *system) clientAs(t *testing.T, kind string, options ...kgo.Opt) *kgo.Cl
 	return client
 }
 
-func produce(t *testing.T, client *kgo.Client, topic string, key int64, value string) {
+// produce writes a record whose key is the user.
+func produce(t *testing.T, client *kgo.Client, topic, value string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if err := client.ProduceSync(ctx, &kgo.Record{Topic: topic, Key: fmt.Append(nil, key), Value: []byte(value)}).FirstErr(); err != nil {
+	if err := client.ProduceSync(ctx, &kgo.Record{Topic: topic, Key: fmt.Append(nil, forgotten), Value: []byte(value)}).FirstErr(); err != nil {
 		t.Fatalf("producing to %s: %v", topic, err)
 	}
 }
 
-// replies waits for the replies to requests.
-func (s *system) replies(t *testing.T, client *kgo.Client, ids ...string) {
+// receive waits for the replies to requests.
+func receive(t *testing.T, client *kgo.Client, ids ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -168,18 +229,19 @@ func (s *system) replies(t *testing.T, client *kgo.Client, ids ...string) {
 	}
 }
 
-func contains(url, want string) error {
+// get is what is served at an address, if its status is 200.
+func get(url string) (string, error) {
 	client := http.Client{Timeout: 20 * time.Second}
 	response, err := client.Get(url)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err == nil && !strings.Contains(string(text), want) {
-		err = fmt.Errorf("%s answers %d without %s: %.300s", url, response.StatusCode, want, text)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %d: %.300s", url, response.StatusCode, text)
 	}
-	return err
+	return string(text), err
 }
 
 // denials are what a principal cannot do, that another one may.
@@ -198,7 +260,7 @@ func (s *system) denials(t *testing.T) {
 		{"recsys-api", "models"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		err := s.clientAs(t, d.kind).ProduceSync(ctx, &kgo.Record{Topic: d.topic, Value: []byte("{}")}).FirstErr()
+		err := s.clientAs(t, d.kind, kgo.DisableIdempotentWrite()).ProduceSync(ctx, &kgo.Record{Topic: d.topic, Value: []byte("{}")}).FirstErr()
 		cancel()
 		if !errors.Is(err, kerr.TopicAuthorizationFailed) {
 			t.Errorf("%s writes %s: %v", d.kind, d.topic, err)
@@ -239,7 +301,8 @@ func (s *system) denials(t *testing.T) {
 		{"recsys-index", "DELETE", "/predictions-2026.01.01", ""},
 		{"recsys-lists", "POST", "/predictions-2026.01.01/_doc", "{}"},
 		{"recsys-forget", "POST", "/predictions-2026.01.01/_doc", "{}"},
-		{"recsys-kibana", "POST", "/predictions-*/_delete_by_query", `{"query":{"match_all":{}}}`},
+		{"recsys-forget", "DELETE", "/predictions-2026.01.01", ""},
+		{"recsys-kibana", "DELETE", "/predictions-2026.01.01/_doc/1", ""},
 		{"recsys-kibana", "POST", "/recommendations/_search", "{}"},
 		{"recsys-setup", "POST", "/predictions-*/_search", "{}"},
 	} {
@@ -261,4 +324,26 @@ func (s *system) executeAs(t *testing.T, role, statement string) error {
 	}
 	defer session.Close()
 	return session.Query(statement).Exec()
+}
+
+// strangers have the password of a principal, and no certificate or one that another
+// authority signed. One line says which server wants what.
+func (s *system) strangers(t *testing.T) {
+	certificate := func(of *servers.Cluster) string {
+		return fmt.Sprintf("[{cert_file: %q, key_file: %q}]", of.CertFile, of.KeyFile)
+	}
+	for _, d := range []struct{ kind, pipeline, variable, other, address string }{
+		{"recsys-ingest", "ingest", "KAFKA_CLIENT_CERTS", certificate(&s.cassandra.Cluster), s.kafka.Addresses()[0]},
+		{"recsys-ingest", "ingest", "CASSANDRA_CLIENT_CERTS", certificate(&s.kafka.Cluster), s.cassandra.Addresses()[0]},
+		{"recsys-index", "index", "ELASTICSEARCH_CLIENT_CERTS", certificate(&s.kafka.Cluster), s.elasticsearch.Addresses()[0]},
+	} {
+		for name, value := range map[string]string{"none": "[]", "of another authority": d.other} {
+			t.Run(d.variable+" "+name, func(t *testing.T) {
+				t.Parallel()
+				p := s.pipelines(t, []string{d.pipeline}, append(s.as(d.kind), d.variable+"="+value)...)
+				defer p.Kill()
+				t.Log(p.says(t, d.address, "certificate", "client_certs"))
+			})
+		}
+	}
 }
