@@ -38,8 +38,8 @@ func (s *system) badSettings() []badSetting {
 		{"another CA for Kafka", "ingest", []string{"KAFKA_CA_FILE=" + s.cassandra.CAFile}, []string{s.kafka.Addresses()[0], "unknown authority", "tls.root_cas_file"}},
 		{"no CA for Cassandra", "ingest", []string{"CASSANDRA_CA_FILE="}, []string{s.cassandra.Addresses()[0], "unknown authority", "tls.root_cas_file"}},
 		{"another CA for Cassandra", "ingest", []string{"CASSANDRA_CA_FILE=" + s.kafka.CAFile}, []string{s.cassandra.Addresses()[0], "unknown authority", "tls.root_cas_file"}},
-		{"no CA for Elasticsearch", "index", []string{"ELASTICSEARCH_FINGERPRINT="}, []string{s.elasticsearch.Addresses()[0], "authority that is not known", "tls.root_cas_file"}},
-		{"another CA for Elasticsearch", "index", []string{"ELASTICSEARCH_FINGERPRINT=", "ELASTICSEARCH_TLS=true", "ELASTICSEARCH_CA_FILE=" + s.kafka.CAFile}, []string{s.elasticsearch.Addresses()[0], "authority that is not known", "tls.root_cas_file"}},
+		{"no CA for Elasticsearch", "index", []string{"ELASTICSEARCH_FINGERPRINT="}, []string{strings.TrimPrefix(s.elasticsearch.Addresses()[0], "https://"), "authority that is not known", "tls.root_cas_file"}},
+		{"another CA for Elasticsearch", "index", []string{"ELASTICSEARCH_FINGERPRINT=", "ELASTICSEARCH_TLS=true", "ELASTICSEARCH_CA_FILE=" + s.kafka.CAFile}, []string{strings.TrimPrefix(s.elasticsearch.Addresses()[0], "https://"), "authority that is not known", "tls.root_cas_file"}},
 		{"a missing keyspace", "ingest", []string{"CASSANDRA_KEYSPACE=nowhere"}, []string{"nowhere", "recsys-benthos setup"}},
 		{"a wrong column type", "ingest", []string{"CASSANDRA_KEYSPACE=wrongtype"}, []string{"wrongtype.ratings.rating", "its type is double, not float"}},
 	}

@@ -335,7 +335,7 @@ func (s *system) strangers(t *testing.T) {
 	for _, d := range []struct{ kind, pipeline, variable, other, address string }{
 		{"recsys-ingest", "ingest", "KAFKA_CLIENT_CERTS", certificate(&s.cassandra.Cluster), s.kafka.Addresses()[0]},
 		{"recsys-ingest", "ingest", "CASSANDRA_CLIENT_CERTS", certificate(&s.kafka.Cluster), s.cassandra.Addresses()[0]},
-		{"recsys-index", "index", "ELASTICSEARCH_CLIENT_CERTS", certificate(&s.kafka.Cluster), s.elasticsearch.Addresses()[0]},
+		{"recsys-index", "index", "ELASTICSEARCH_CLIENT_CERTS", certificate(&s.kafka.Cluster), strings.TrimPrefix(s.elasticsearch.Addresses()[0], "https://")},
 	} {
 		for name, value := range map[string]string{"none": "[]", "of another authority": d.other} {
 			t.Run(d.variable+" "+name, func(t *testing.T) {
