@@ -20,6 +20,27 @@ grant() {
   $tool --add --allow-principal "User:$principal" "$@"
 }
 
+# reads PRINCIPAL TOPIC…
+reads() {
+  reader=$1
+  shift
+  for topic; do grant "$reader" --operation Read --topic "$topic"; done
+}
+
+# writes PRINCIPAL TOPIC…: who writes asks how large a record may be
+writes() {
+  writer=$1
+  shift
+  for topic; do grant "$writer" --operation Write --operation DescribeConfigs --topic "$topic"; done
+}
+
+# joins PRINCIPAL GROUP…: commits offsets of a consumer group
+joins() {
+  member=$1
+  shift
+  for group; do grant "$member" --operation Read --group "$group"; done
+}
+
 # setup: makes topics and compares their settings
 for topic in events requests predictions recommendations dead_letters train user_factors models movies; do
   grant recsys-setup --operation Create --operation Describe --operation DescribeConfigs --topic "$topic"
@@ -29,59 +50,43 @@ grant recsys-setup --operation DescribeConfigs --cluster
 # load writes to Cassandra only.
 
 # ingest.yaml, items.yaml
-grant recsys-ingest --operation Read --topic events
-grant recsys-ingest --operation Read --group ingest
-grant recsys-ingest --operation Read --group items
-grant recsys-ingest --operation Write --topic movies
-grant recsys-ingest --operation Write --topic dead_letters
+reads recsys-ingest events
+joins recsys-ingest ingest items
+writes recsys-ingest movies dead_letters
 
 # fold_in.yaml, users.yaml
-grant recsys-fold-in --operation Read --topic events
-grant recsys-fold-in --operation Read --group fold_in
-grant recsys-fold-in --operation Read --operation Write --topic user_factors
-grant recsys-fold-in --operation Write --topic dead_letters
+reads recsys-fold-in events user_factors
+joins recsys-fold-in fold_in
+writes recsys-fold-in user_factors dead_letters
 
 # index.yaml
-grant recsys-index --operation Read --topic predictions
-grant recsys-index --operation Read --group index
-grant recsys-index --operation Write --topic dead_letters
+reads recsys-index predictions
+joins recsys-index index
+writes recsys-index dead_letters
 
 # forget.yaml
-grant recsys-forget --operation Read --topic events
-grant recsys-forget --operation Read --group forget
-grant recsys-forget --operation Write --topic dead_letters
+reads recsys-forget events
+joins recsys-forget forget
+writes recsys-forget dead_letters
 
 # train.yaml, probation.yaml, outcomes.yaml, models.yaml
-grant recsys-train --operation Read --operation Write --topic train
-grant recsys-train --operation Read --group train
-grant recsys-train --operation Read --operation Write --topic models
-grant recsys-train --operation Read --topic predictions
-grant recsys-train --operation Read --topic recommendations
-grant recsys-train --operation Read --topic events
-grant recsys-train --operation Write --topic dead_letters
+reads recsys-train train models predictions recommendations events
+joins recsys-train train
+writes recsys-train train models dead_letters
 
 # predict.yaml, recommend.yaml, models.yaml, users.yaml, movies.yaml. Topics that the
-# header reply_topic may name (RECSYS_REPLY_TOPICS) want Write as well.
-grant recsys-predict --operation Read --topic requests
-grant recsys-predict --operation Read --group predict
-grant recsys-predict --operation Read --group recommend
-grant recsys-predict --operation Read --topic models
-grant recsys-predict --operation Read --topic user_factors
-grant recsys-predict --operation Read --topic movies
-grant recsys-predict --operation Write --topic predictions
-grant recsys-predict --operation Write --topic recommendations
-grant recsys-predict --operation Write --topic dead_letters
+# header reply_topic may name (RECSYS_REPLY_TOPICS) want writes as well.
+reads recsys-predict requests models user_factors movies
+joins recsys-predict predict recommend
+writes recsys-predict predictions recommendations dead_letters
 # RECSYS_TRANSACTIONAL_ID, if it is set, begins so
 grant recsys-predict --operation Write --operation Describe --transactional-id predict --resource-pattern-type prefixed
 
 # recommend_all.yaml
-grant recsys-lists --operation Write --topic dead_letters
+writes recsys-lists dead_letters
 
 # dashboard.yaml shows how far all groups are behind, and writes nothing
-grant recsys-dashboard --operation Read --topic predictions
-grant recsys-dashboard --operation Read --topic models
-grant recsys-dashboard --operation Read --topic dead_letters
-grant recsys-dashboard --operation Read --topic events
+reads recsys-dashboard predictions models dead_letters events
 grant recsys-dashboard --operation Describe --topic requests
 grant recsys-dashboard --operation Describe --topic train
 for group in predict recommend ingest items fold_in index forget train; do
@@ -89,17 +94,11 @@ for group in predict recommend ingest items fold_in index forget train; do
 done
 
 # api.yaml, models.yaml, users.yaml, movies.yaml
-grant recsys-api --operation Write --topic events
-grant recsys-api --operation Write --topic recommendations
-grant recsys-api --operation Read --topic models
-grant recsys-api --operation Read --topic user_factors
-grant recsys-api --operation Read --topic movies
-grant recsys-api --operation Write --topic dead_letters
+reads recsys-api models user_factors movies
+writes recsys-api events recommendations dead_letters
 
 # programs of yours that send events and requests and read replies, with consumer
 # groups whose names begin with client-
-grant recsys-client --operation Write --topic events
-grant recsys-client --operation Write --topic requests
-grant recsys-client --operation Read --topic predictions
-grant recsys-client --operation Read --topic recommendations
+writes recsys-client events requests
+reads recsys-client predictions recommendations
 grant recsys-client --operation Read --group client- --resource-pattern-type prefixed

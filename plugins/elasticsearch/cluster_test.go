@@ -391,21 +391,42 @@ func TestSecurity(t *testing.T) {
 				}
 				return
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-			defer cancel()
-			if err := o.WriteBatch(ctx, numbered(0, 10)); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("WriteBatch gives %v", err)
-			}
-			if !strings.Contains(log.String(), test.want) {
-				t.Errorf("the log lacks %q:\n%s", test.want, log)
-			}
+			waitsAndTells(t, o, log, test.want)
 		})
 	}
-	o, log := newTestOutput(t, settingsYAML(strings.Replace(address, "https:", "http:", 1)))
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	o, log := newTestOutput(t, settingsYAML(address)+login(e.Password)+trusted)
+	o.client.wire.TLSClientConfig.Time = func() time.Time { return time.Now().Add(48 * time.Hour) } // when the certificate is over
+	waitsAndTells(t, o, log, strings.TrimPrefix(address, "https://"), "has expired", "renew it")
+
+	o, log = newTestOutput(t, settingsYAML(strings.Replace(address, "https:", "http:", 1)))
+	waitsAndTells(t, o, log, "may want https://")
+}
+
+// waitsAndTells: a batch is neither written nor failed, and the log has all the parts.
+func waitsAndTells(t *testing.T, o *output, log fmt.Stringer, parts ...string) {
+	t.Helper()
+	lacks := func() (missing []string) {
+		for _, part := range parts {
+			if !strings.Contains(log.String(), part) {
+				missing = append(missing, part)
+			}
+		}
+		return missing
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	_ = o.WriteBatch(ctx, numbered(0, 1))
-	if !strings.Contains(log.String(), "may want https://") {
-		t.Errorf("http to https:\n%s", log)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for ctx.Err() == nil && lacks() != nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+		cancel()
+	})
+	if err := o.WriteBatch(ctx, numbered(0, 10)); !errors.Is(err, ctx.Err()) {
+		t.Errorf("WriteBatch gives %v", err)
+	}
+	watch.Wait()
+	if missing := lacks(); missing != nil {
+		t.Errorf("the log lacks %q:\n%s", missing, log)
 	}
 }

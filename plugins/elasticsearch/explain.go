@@ -45,6 +45,10 @@ func explain(err error) string {
 		return fmt.Sprintf("the certificate of %s is for another name: %v; use that name in %s", node, wrongHost, fieldURLs)
 	case errors.As(cause, &notTLS), strings.Contains(cause.Error(), "server gave HTTP response to HTTPS client"):
 		return fmt.Sprintf("%s does not speak TLS; write http:// in %s", node, fieldURLs)
+	case strings.Contains(cause.Error(), "tls: certificate required"), strings.Contains(cause.Error(), "tls: bad certificate"):
+		return fmt.Sprintf("%s wants a certificate from this client; give it in tls.client_certs (with tls.enabled: true)", node)
+	case strings.Contains(cause.Error(), "tls: unknown certificate"):
+		return fmt.Sprintf("%s does not know who signed the certificate of this client; give another one in tls.client_certs", node)
 	case errors.Is(cause, syscall.ECONNREFUSED):
 		return fmt.Sprintf("nothing listens at %s (connection refused)", node)
 	case errors.Is(cause, io.EOF), errors.Is(cause, io.ErrUnexpectedEOF), errors.Is(cause, syscall.ECONNRESET), errors.Is(cause, syscall.EPIPE):

@@ -21,17 +21,19 @@ func Server(ctx context.Context, s Settings) (version string, clock time.Time, e
 	defer wire.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	response, err := esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"nodes.*.version"}}.Do(ctx, transport)
+	response, err := esapi.NodesInfoRequest{NodeID: []string{"_local"}, FilterPath: []string{"nodes.*.version", "error"}}.Do(ctx, transport)
 	if err != nil {
-		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %w", s.URLs[0].Redacted(), err)
+		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %s", s.URLs[0].Redacted(), explain(err))
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if err != nil {
-		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %w", s.URLs[0].Redacted(), err)
+		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %s", s.URLs[0].Redacted(), explain(err))
 	}
 	if response.IsError() {
-		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %s", s.URLs[0].Redacted(), response.Status())
+		object, _ := isError(answer)
+		_, why := judge(readError(response.StatusCode, object), "", false)
+		return "", clock, fmt.Errorf("asking Elasticsearch at %s for its version: %s", s.URLs[0].Redacted(), why)
 	}
 	clock, _ = http.ParseTime(response.Header.Get("Date")) // zero if there is none
 	return gjson.GetBytes(answer, "nodes.*.version").String(), clock, nil

@@ -255,7 +255,7 @@ func awaitBrokers(ctx context.Context, client *kgo.Client, seeds []string, log *
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if reason := explain(err); repeat.pass(reason, time.Now()) {
+		if reason := Explain(err); repeat.pass(reason, time.Now()) {
 			log.Errorf("Kafka does not answer at %s: %s; trying again until it does", strings.Join(seeds, ", "), reason)
 		}
 		if err := sleep(ctx, wait); err != nil {
@@ -339,6 +339,6 @@ func (c *connectionLog) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration
 	case err == nil && known:
 		c.log.Infof("Kafka broker %s is connected again", address)
 	case err != nil && (!known || now.Sub(last) >= repeatLogPeriod):
-		c.log.Warnf("Kafka broker %s cannot be reached: %s; trying again until it can", address, explain(err))
+		c.log.Warnf("Kafka broker %s cannot be reached: %s; trying again until it can", address, Explain(err))
 	}
 }

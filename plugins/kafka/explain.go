@@ -12,9 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// explain says in one line why a broker cannot be talked to and what mends it.
+// Explain says in one line why a broker cannot be talked to and what mends it.
 // The same cause gives the same line.
-func explain(err error) string {
+func Explain(err error) string {
 	var (
 		unknownHost *net.DNSError
 		unknownCA   x509.UnknownAuthorityError
@@ -43,6 +43,8 @@ func explain(err error) string {
 		return "the broker does not speak TLS; set tls.enabled to false"
 	case strings.Contains(err.Error(), "tls: certificate required"), strings.Contains(err.Error(), "tls: bad certificate"):
 		return "the broker wants a certificate from this client; give it in field tls.client_certs"
+	case strings.Contains(err.Error(), "tls: unknown certificate"):
+		return "the broker does not know who signed the certificate of this client; give another one in field tls.client_certs"
 	case errors.Is(err, io.EOF):
 		return "the broker closed the connection; it may want a login (field " + fieldSASL + ") or TLS (field tls)"
 	default:

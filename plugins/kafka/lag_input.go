@@ -130,7 +130,7 @@ func (i *lagInput) ReadBatch(ctx context.Context) (service.MessageBatch, service
 			return nil, nil, ctx.Err()
 		case err != nil && !i.failed:
 			i.failed = true
-			i.log.Warnf("The lag of consumer groups is not known: %s; asking again every %v", explain(err), i.interval)
+			i.log.Warnf("The lag of consumer groups is not known: %s; asking again every %v", Explain(err), i.interval)
 		case err == nil:
 			i.failed = false
 			batch, err := lagMessages(lags)

@@ -182,7 +182,7 @@ func (c *Cluster) connect(ctx context.Context) (*kgo.Client, error) {
 	defer cancel()
 	if err := client.Ping(pingCtx); err != nil {
 		client.Close()
-		return nil, fmt.Errorf("reaching Kafka at %s: %s", c.where(), explain(err))
+		return nil, fmt.Errorf("reaching Kafka at %s: %s", c.where(), Explain(err))
 	}
 	return client, nil
 }

@@ -44,7 +44,7 @@ func (p *process) problems() (found []string) {
 // says waits until the process says one line with all the parts.
 func (p *process) says(t testing.TB, parts ...string) string {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute) // machines may be busy
 	for len(p.lines(parts...)) == 0 {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s does not say %q\n%s", p.name, parts, p.tail())

@@ -102,6 +102,26 @@ func TestEveryPipelineHasTheDeadLetterShape(t *testing.T) {
 	}
 }
 
+// TestEveryConsumerGroupAllowsSessionsOf3Seconds, as docs/cluster.md suggests: an input
+// whose heartbeat has the default would not start.
+func TestEveryConsumerGroupAllowsSessionsOf3Seconds(t *testing.T) {
+	groups := 0
+	for _, path := range pipelineFiles(t) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := strings.Count(string(text), "consumer_group: ")
+		if n != strings.Count(string(text), "heartbeat_interval: 500ms") || n != strings.Count(string(text), "session_timeout: \"${RECSYS_SESSION_TIMEOUT:6s}\"") {
+			t.Errorf("%s: not each of its %d consumer groups has session_timeout: \"${RECSYS_SESSION_TIMEOUT:6s}\" and heartbeat_interval: 500ms", path, n)
+		}
+		groups += n
+	}
+	if groups < 8 {
+		t.Errorf("only %d consumer groups", groups)
+	}
+}
+
 func TestTheShapeCheckFindsWhatIsWrong(t *testing.T) {
 	const good = "output: {fallback: [{reject_errored: {drop: {}}}, {resource: dead_letters}]}"
 	for name, c := range map[string]struct{ pipeline, yaml, problem string }{

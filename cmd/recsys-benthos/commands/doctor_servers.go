@@ -92,7 +92,7 @@ func (d *doctor) checkKafka(ctx context.Context, cluster *kafka.Cluster) bool {
 		if d.embedded {
 			d.say("connection", warning, "start it with: recsys-benthos up (or recsys-benthos broker), or say where it is in KAFKA_BROKERS", "nothing is running: no Kafka broker answers at %s", where)
 		} else {
-			d.say("connection", trouble, "start the brokers, or correct KAFKA_BROKERS and what guards the port", "Kafka: no broker answers at %s: %v", where, err)
+			d.say("connection", trouble, "start the brokers, or correct KAFKA_BROKERS and the login", "Kafka at %s: %s", where, kafka.Explain(err))
 		}
 		return false
 	}
