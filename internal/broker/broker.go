@@ -82,6 +82,7 @@ type Broker struct {
 	closeErr  error
 
 	heldBack atomic.Bool // the last round of retention could not get below MaxBytes
+	full     atomic.Bool // there is no room on the disk
 }
 
 // Open starts a broker on the data of cfg.Dir, creates the missing topics and
@@ -156,6 +157,7 @@ func (b *Broker) start(port int) error {
 		return fmt.Errorf("starting the embedded broker on %s: %w", b.cfg.Dir, err)
 	}
 	b.cluster = cluster
+	b.guardRoom(cluster)
 	b.addr = cluster.ListenAddrs()[0]
 
 	b.client, err = kgo.NewClient(kgo.SeedBrokers(b.addr), kgo.ClientID("recsys-broker"))

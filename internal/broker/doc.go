@@ -17,5 +17,7 @@
 //   - kfake's own retention and compaction stay off. Its retention would apply
 //     seven days to every topic once any topic has a limit, and a SIGKILL during
 //     compaction can lose the topic.
+//   - A full disk is an outage: records, commits and new group members are refused
+//     with errors that clients try again, before kfake could write half of them.
 //   - It listens on loopback only: there is no authentication.
 package broker
