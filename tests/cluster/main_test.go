@@ -18,6 +18,7 @@ package cluster
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"testing"
@@ -43,6 +44,21 @@ func buildAndRun(m *testing.M) int {
 	}
 	printRecoveries()
 	return code
+}
+
+// choices returns a source of random choices of its own for each stream.
+// RECSYS_SEED repeats a run's.
+func choices(t testing.TB, stream uint64) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64N(1e6)
+	if text := os.Getenv("RECSYS_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("RECSYS_SEED=%s: give a number that a run has printed", text)
+		}
+	}
+	t.Logf("repeat it with RECSYS_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, stream))
 }
 
 // messages is how many events, and how many requests, there are for a fault.

@@ -1,0 +1,81 @@
+//go:build cluster && chaos
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/recsys-benthos/recsys-benthos/tests/faults"
+	"github.com/recsys-benthos/recsys-benthos/tests/servers"
+)
+
+// TestADiskThatIsFullCostsNoMessage fills the disk of one of three nodes, frees it,
+// and starts the node again, as brokers and Cassandra nodes want then.
+func TestADiskThatIsFullCostsNoMessage(t *testing.T) {
+	servers.ForTest(t)
+	root, err := os.MkdirTemp("", "recsys-disks-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := func() string {
+		name, err := os.MkdirTemp(root, "")
+		if err == nil {
+			err = errors.Join(os.Chmod(root, 0o755), os.Chmod(name, 0o777))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	t.Cleanup(func() {
+		if err := closeShared(); err != nil {
+			t.Error(err)
+		}
+		os.RemoveAll(root)
+	})
+	full, err := newDisks(folder)
+	if errors.Is(err, faults.ErrMayNotMount) && os.Getenv("CI") == "" {
+		t.Skipf("NOT TESTED with disks that are full: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newShared(t, &system{nodes: 3, disks: full})
+	f := s.startFleet(t, 2)
+	const lasts = 20 * time.Second
+	for i, server := range []struct {
+		name    string
+		cluster *servers.Cluster
+		restart bool
+	}{{"a broker", &s.kafka.Cluster, true}, {"a Cassandra node", &s.cassandra.Cluster, true}, {"an Elasticsearch node", &s.elasticsearch.Cluster, false}} {
+		node := server.cluster.Nodes[2]
+		wrong := fault{"disk full: " + server.name, lasts, func(t *testing.T, s *system, _ *fleet) {
+			if err := s.disks[i].Fill(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(lasts)
+			t.Logf("%s runs: %t; it said\n%s", node.Name, node.Running(), node.LogTail(15))
+			if err := s.disks[i].Free(); err != nil {
+				t.Fatal(err)
+			}
+			if server.restart {
+				restart(t, node)
+			}
+		}}
+		t.Run(wrong.name, func(t *testing.T) { s.suffer(t, f, wrong) })
+	}
+}
+
+// restart kills a node that may have ended by itself, and starts it.
+func restart(t *testing.T, node *servers.Node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	if err := errors.Join(node.Kill(), node.Start(ctx)); err != nil {
+		t.Fatal(err)
+	}
+}
