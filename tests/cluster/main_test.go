@@ -6,9 +6,10 @@
 // that no fault of a server or of a pipeline loses or doubles anything:
 //
 //	go test -tags cluster -timeout 20m ./tests/cluster/...              one fault of each kind, 20,000 messages each
-//	go test -tags 'cluster chaos' -timeout 60m ./tests/cluster/...      all faults, 100,000 messages each
+//	go test -tags 'cluster chaos' -timeout 120m ./tests/cluster/...     all faults, 100,000 messages each
 //
-// RECSYS_DATA names the folder of MovieLens ml-latest-small. With
+// RECSYS_FAULTS_TABLE names a file for the table of docs/reliability.md, RECSYS_SEED
+// repeats random choices. RECSYS_DATA names the folder of MovieLens ml-latest-small. With
 // RECSYS_CLUSTER_MESSAGES there are so many events and so many requests for each
 // fault.
 //
