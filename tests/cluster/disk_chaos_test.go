@@ -5,7 +5,9 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,15 +52,28 @@ func TestADiskThatIsFullCostsNoMessage(t *testing.T) {
 	for i, server := range []struct {
 		name    string
 		cluster *servers.Cluster
+		says    string // once it has no room
 		restart bool
-	}{{"a broker", &s.kafka.Cluster, true}, {"a Cassandra node", &s.cassandra.Cluster, true}, {"an Elasticsearch node", &s.elasticsearch.Cluster, false}} {
+	}{
+		{"a broker", &s.kafka.Cluster, "all log dirs", true},
+		{"a Cassandra node", &s.cassandra.Cluster, "No space left", true},
+		{"an Elasticsearch node", &s.elasticsearch.Cluster, "No space left", false},
+	} {
 		node := server.cluster.Nodes[2]
 		wrong := fault{"disk full: " + server.name, lasts, func(t *testing.T, s *system, _ *fleet) {
 			if err := s.disks[i].Fill(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(lasts)
-			t.Logf("%s runs: %t; it said\n%s", node.Name, node.Running(), node.LogTail(15))
+			filled := time.Now()
+			eventually(t, time.Minute, func() error {
+				if said := node.LogTail(1000); !strings.Contains(said, server.says) {
+					return fmt.Errorf("%s has a full disk and does not say %q", node.Name, server.says)
+				}
+				return nil
+			})
+			t.Logf("%s noticed after %.1f s", node.Name, time.Since(filled).Seconds())
+			time.Sleep(time.Until(filled.Add(lasts)))
+			t.Logf("%s runs: %t", node.Name, node.Running())
 			if err := s.disks[i].Free(); err != nil {
 				t.Fatal(err)
 			}

@@ -124,7 +124,7 @@ var (
 	cutBack    = harm{"cut on the way back", func(p *faults.Proxy) { p.Cut(faults.ToClient) }}
 	halfOpen   = harm{"half-open", (*faults.Proxy).HalfOpen}
 	reset      = harm{"reset and refused", (*faults.Proxy).Reset}
-	slowedDown = harm{"slow (200 ms, 200 kB/s)", func(p *faults.Proxy) { p.Slow(200*time.Millisecond, 200_000) }}
+	slowedDown = harm{"slow (200 ms, 200 kB a second)", func(p *faults.Proxy) { p.Slow(200*time.Millisecond, 200_000) }}
 )
 
 // severNode has the network to one node of a server fail.
