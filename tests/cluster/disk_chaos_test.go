@@ -15,9 +15,9 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/tests/servers"
 )
 
-// TestADiskThatIsFullCostsNoMessage fills the disk of one of three nodes, frees it,
-// and starts the node again, as brokers and Cassandra nodes want then.
-func TestADiskThatIsFullCostsNoMessage(t *testing.T) {
+// systemWithDisks has a small one for the last node of each server.
+func systemWithDisks(t *testing.T) *system {
+	t.Helper()
 	servers.ForTest(t)
 	root, err := os.MkdirTemp("", "recsys-disks-")
 	if err != nil {
@@ -46,7 +46,13 @@ func TestADiskThatIsFullCostsNoMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newShared(t, &system{nodes: 3, disks: full})
+	return newShared(t, &system{nodes: 3, disks: full})
+}
+
+// TestADiskThatIsFullCostsNoMessage fills the disk of one of three nodes, frees it,
+// and starts the node again, as brokers and Cassandra nodes want then.
+func TestADiskThatIsFullCostsNoMessage(t *testing.T) {
+	s := systemWithDisks(t)
 	f := s.startFleet(t, 2)
 	const lasts = 20 * time.Second
 	for i, server := range []struct {
@@ -83,6 +89,20 @@ func TestADiskThatIsFullCostsNoMessage(t *testing.T) {
 		}}
 		t.Run(wrong.name, func(t *testing.T) { s.suffer(t, f, wrong) })
 	}
+	wrong := fault{"flood stage: all Elasticsearch nodes", lasts, func(t *testing.T, s *system, f *fleet) {
+		s.watermarks(t, "10tb", "10tb", "10tb") // left, which no disk here has
+		t.Log(f.index.says(t, "flood-stage watermark"))
+		time.Sleep(lasts / 2)
+		s.watermarks(t, "20mb", "15mb", "10mb")
+	}}
+	t.Run(wrong.name, func(t *testing.T) { s.suffer(t, f, wrong) })
+}
+
+// watermarks sets how much of a disk has to be left.
+func (s *system) watermarks(t *testing.T, low, high, flood string) {
+	t.Helper()
+	const setting = "cluster.routing.allocation.disk.watermark."
+	s.index.mustAsk(t, "PUT", "/_cluster/settings", map[string]any{"persistent": map[string]string{setting + "low": low, setting + "high": high, setting + "flood_stage": flood}})
 }
 
 // restart kills a node that may have ended by itself, and starts it.
