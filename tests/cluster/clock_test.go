@@ -5,6 +5,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ const astray = 5 * time.Second
 
 // jumpPipeline has the clock of a process jump, and jump back.
 func jumpPipeline(name string, which func(*fleet) **process, ahead time.Duration) fault {
-	return fault{"clock jumps " + sign(ahead) + ": " + name, astray, func(t *testing.T, _ *system, f *fleet) {
+	return fault{fmt.Sprintf("clock jumps %+.0f h: %s", ahead.Hours(), name), astray, func(t *testing.T, _ *system, f *fleet) {
 		pid := (*which(f)).Command.Process.Pid
 		setClock(t, pid, ahead)
 		time.Sleep(astray)
@@ -29,7 +30,7 @@ func jumpPipeline(name string, which func(*fleet) **process, ahead time.Duration
 
 // jumpNode has the clock of a node jump, and jump back.
 func jumpNode(name string, which pick, ahead time.Duration) fault {
-	return fault{"clock jumps " + sign(ahead) + ": " + name, astray, func(t *testing.T, s *system, _ *fleet) {
+	return fault{fmt.Sprintf("clock jumps %+.0f h: %s", ahead.Hours(), name), astray, func(t *testing.T, s *system, _ *fleet) {
 		withNode(t, s, which, func(_ context.Context, node *servers.Node) error {
 			setClock(t, node.Pid(), ahead)
 			time.Sleep(astray)
@@ -61,13 +62,6 @@ func (s *system) nodeIsAhead(t *testing.T, node *servers.Node, ahead time.Durati
 	if off := time.Until(told); (off - ahead).Abs() > 10*time.Minute {
 		t.Errorf("%s is %s ahead instead of %s: the fault has not happened", node.Name, off, ahead)
 	}
-}
-
-func sign(ahead time.Duration) string {
-	if ahead > 0 {
-		return "+" + ahead.String()
-	}
-	return ahead.String()
 }
 
 func setClock(t *testing.T, pid int, ahead time.Duration) {

@@ -129,7 +129,7 @@ var (
 
 // severNode has the network to one node of a server fail.
 func severNode(h harm, of server, lasts time.Duration) fault {
-	return fault{fmt.Sprintf("network %s for %s, one node of %s", h.name, lasts, of.name), lasts, func(t *testing.T, s *system, _ *fleet) {
+	return fault{fmt.Sprintf("network %s for %.0f s, one node of %s", h.name, lasts.Seconds(), of.name), lasts, func(t *testing.T, s *system, _ *fleet) {
 		withNode(t, s, of.one, func(_ context.Context, node *servers.Node) error {
 			for i, n := range of.cluster(s).Nodes {
 				if n == node {
@@ -143,7 +143,7 @@ func severNode(h harm, of server, lasts time.Duration) fault {
 
 // severAll has the network to all nodes of a server fail.
 func severAll(h harm, of server, lasts time.Duration) fault {
-	return fault{fmt.Sprintf("network %s for %s, all nodes of %s", h.name, lasts, of.name), lasts, func(t *testing.T, s *system, _ *fleet) {
+	return fault{fmt.Sprintf("network %s for %.0f s, all nodes of %s", h.name, lasts.Seconds(), of.name), lasts, func(t *testing.T, s *system, _ *fleet) {
 		sever(t, h, of.proxies(s.network), lasts)
 	}}
 }

@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // rebalances has a member join a group and leave it, every 2 s.
 func rebalances(group, topic string, lasts time.Duration) fault {
-	return fault{"rebalances of " + group + " every 2 s for " + lasts.String(), lasts, func(t *testing.T, s *system, _ *fleet) {
+	return fault{fmt.Sprintf("rebalances of %s every 2 s for %.0f s", group, lasts.Seconds()), lasts, func(t *testing.T, s *system, _ *fleet) {
 		s.visits(t, group, topic, lasts)
 	}}
 }
