@@ -50,20 +50,20 @@ func systemWithDisks(t *testing.T) *system {
 }
 
 // TestADiskThatIsFullCostsNoMessage fills the disk of one of three nodes, frees it,
-// and starts the node again, as brokers and Cassandra nodes want then.
+// and starts the broker again, as it has ended by itself.
 func TestADiskThatIsFullCostsNoMessage(t *testing.T) {
 	s := systemWithDisks(t)
 	f := s.startFleet(t, 2)
 	const lasts = 20 * time.Second
-	for i, server := range []struct {
+	// Not a Cassandra node: so little traffic fits into what its log has already.
+	for i, server := range map[int]struct {
 		name    string
 		cluster *servers.Cluster
 		says    string // once it has no room
 		restart bool
 	}{
-		{"a broker", &s.kafka.Cluster, "all log dirs", true},
-		{"a Cassandra node", &s.cassandra.Cluster, "No space left", true},
-		{"an Elasticsearch node", &s.elasticsearch.Cluster, "No space left", false},
+		0: {"a broker", &s.kafka.Cluster, "all log dirs", true},
+		2: {"an Elasticsearch node", &s.elasticsearch.Cluster, "No space left", false},
 	} {
 		node := server.cluster.Nodes[2]
 		wrong := fault{"disk full: " + server.name, lasts, func(t *testing.T, s *system, _ *fleet) {

@@ -38,14 +38,6 @@ func (d disks) folders(server int) []string {
 	return []string{"", "", folder}
 }
 
-// cassandra has a node need room soon: it takes that of its log in segments.
-func (d disks) cassandra() map[string]string {
-	if !d.exist() {
-		return nil
-	}
-	return map[string]string{"commitlog_segment_size": "1MiB"}
-}
-
 // elasticsearch has it look at its disks, as it does by default, and often.
 func (d disks) elasticsearch() map[string]string {
 	if !d.exist() {

@@ -117,7 +117,7 @@ func (s *system) start() (err error) {
 	})
 	group.Go(func() {
 		s.cassandra, errs[1] = servers.StartCassandra(ctx, servers.CassandraOptions{
-			Nodes: s.nodes, Auth: secure, TLS: secure, Advertise: advertised, Data: s.disks.folders(1), Settings: s.disks.cassandra(),
+			Nodes: s.nodes, Auth: secure, TLS: secure, Advertise: advertised, Data: s.disks.folders(1),
 		})
 	})
 	group.Go(func() {
