@@ -4,8 +4,10 @@ package cassandra
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -173,6 +175,18 @@ func TestSetupAddsWhatAnEarlierReleaseDidNotHave(t *testing.T) {
 	items, itemsErr := store.Items(t.Context())
 	if err != nil || itemsErr != nil || len(movies) != 2 || len(items) != 1 || items[0].Title != "Two" || movies[1].Title != "Two" {
 		t.Errorf("movies %+v, items %+v, %v, %v", movies, items, err, itemsErr)
+	}
+}
+
+// TestASetupWhoseTimeIsOverDidNotSayThatNodesDisagree: it said they had been given
+// 30 s, and wanted nodes started that were only slow.
+func TestASetupWhoseTimeIsOverDidNotSayThatNodesDisagree(t *testing.T) {
+	session := sessionOf(t, newKeyspace(t, sharedNode(t)))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := agree(ctx, session, "CREATE TABLE t")
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "the time is over") || strings.Contains(err.Error(), "do not agree") {
+		t.Errorf("it said %v", err)
 	}
 }
 

@@ -110,14 +110,17 @@ func applyStatement(ctx context.Context, session *gocql.Session, statement strin
 // agree waits until all nodes have the same schema. The driver waits too, but
 // returns no error when they do not come to agree.
 func agree(ctx context.Context, session *gocql.Session, statement string) error {
-	ctx, cancel := context.WithTimeout(ctx, agreementTimeout)
+	waiting, cancel := context.WithTimeout(ctx, agreementTimeout)
 	defer cancel()
 	for {
-		apart, err := disagreement(ctx, session)
+		apart, err := disagreement(waiting, session)
 		if err == nil && apart == "" {
 			return nil
 		}
-		if !wait(ctx, 200*time.Millisecond) {
+		if !wait(waiting, 200*time.Millisecond) {
+			if ctx.Err() != nil {
+				return fmt.Errorf("after %q the time is over: %w; what is there stays, so run setup again, with a longer --timeout if the nodes are slow", oneLine(statement), ctx.Err())
+			}
 			if err != nil {
 				apart = err.Error()
 			}

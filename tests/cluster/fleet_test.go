@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // fleet is the pipelines of a system, each a process of its own.
@@ -16,6 +17,7 @@ type fleet struct {
 	predictors []*process
 	ingest     *process
 	index      *process
+	account    *account // of the traffic that is under way
 }
 
 // startFleet starts so many predictors, ingest and index, and waits until they
@@ -76,13 +78,36 @@ func (s *system) idle(t testing.TB) {
 type account struct {
 	s           *system
 	traffic     *traffic
+	requests    map[int32]int64
 	predictions map[int32]int64
 	deadLetters map[int32]int64
+	marks       []mark
+}
+
+// mark is what predictors had committed at a moment.
+type mark struct {
+	at        time.Time
+	committed map[int32]int64
 }
 
 func (s *system) open(t testing.TB, f *traffic) *account {
 	t.Helper()
-	return &account{s: s, traffic: f, predictions: s.broker.mustEnds(t, "predictions"), deadLetters: s.broker.mustEnds(t, "dead_letters")}
+	return &account{
+		s: s, traffic: f, requests: s.broker.mustEnds(t, "requests"),
+		predictions: s.broker.mustEnds(t, "predictions"), deadLetters: s.broker.mustEnds(t, "dead_letters"),
+	}
+}
+
+// mark notes what is committed: nothing of it may be predicted again from now on.
+func (a *account) mark(t testing.TB) {
+	t.Helper()
+	var m mark
+	eventually(t, time.Minute, func() (err error) {
+		m.committed, err = a.s.broker.committed("predict", "requests")
+		return err
+	})
+	m.at = time.Now()
+	a.marks = append(a.marks, m)
 }
 
 // arrive waits until everything that was sent is acknowledged by all pipelines
@@ -118,17 +143,59 @@ func (a *account) check(t testing.TB) (duplicates int) {
 	if err := a.s.checkIndex(t, a.traffic); err != nil {
 		t.Error(err)
 	}
-	for _, letter := range a.letters(t) {
-		t.Errorf("a dead letter: %s", letter)
-	}
-	seen := map[string]int{}
-	for _, record := range a.s.broker.records(t, "predictions", a.predictions) {
-		id := gjson.GetBytes(record.Value, "request_id").Str
-		if seen[id]++; seen[id] > 1 {
-			duplicates++
-		}
+	a.checkLetters(t)
+	return a.checkPredictions(t)
+}
+
+// checkLetters demands each malformed message among the dead letters, and nothing
+// else.
+func (a *account) checkLetters(t testing.TB) {
+	t.Helper()
+	missing := map[string]bool{}
+	for _, record := range a.traffic.malformed {
+		missing[string(record.Value)] = true
 	}
 	var d differences
+	for _, record := range a.s.broker.records(t, "dead_letters", a.deadLetters) {
+		if _, sent := missing[string(record.Value)]; !sent {
+			d.add("%.200s %s", record.Value, headers(record))
+		}
+		missing[string(record.Value)] = false
+	}
+	for value, lost := range missing {
+		if lost {
+			d.add("none of %s", value)
+		}
+	}
+	if err := d.err("dead letters"); err != nil {
+		t.Error(err)
+	}
+}
+
+// checkPredictions demands one for each request, and none again of what was
+// committed at a mark. It returns how many were written more than once.
+func (a *account) checkPredictions(t testing.TB) (duplicates int) {
+	t.Helper()
+	asked := map[string]*kgo.Record{}
+	if len(a.marks) > 0 {
+		for _, record := range a.s.broker.records(t, "requests", a.requests) {
+			asked[gjson.GetBytes(record.Value, "request_id").Str] = record
+		}
+	}
+	seen := map[string]int{}
+	var d differences
+	for _, record := range a.s.broker.records(t, "predictions", a.predictions) {
+		id := gjson.GetBytes(record.Value, "request_id").Str
+		if seen[id]++; seen[id] == 1 {
+			continue
+		}
+		duplicates++
+		for _, m := range a.marks {
+			if r := asked[id]; r != nil && record.Timestamp.After(m.at) && r.Offset < m.committed[r.Partition] {
+				d.add("request %s, offset %d of partition %d, was predicted again, and %d was committed before", id, r.Offset, r.Partition, m.committed[r.Partition])
+			}
+		}
+	}
 	for i := range a.traffic.requests {
 		if id := a.traffic.requestID(i); seen[id] == 0 {
 			d.add("request %s has no prediction", id)

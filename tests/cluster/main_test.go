@@ -6,9 +6,10 @@
 // that no fault of a server or of a pipeline loses or doubles anything:
 //
 //	go test -tags cluster -timeout 20m ./tests/cluster/...              one fault of each kind, 20,000 messages each
-//	go test -tags 'cluster chaos' -timeout 60m ./tests/cluster/...      all faults, 100,000 messages each
+//	go test -tags 'cluster chaos' -timeout 120m ./tests/cluster/...     all faults, 100,000 messages each
 //
-// RECSYS_DATA names the folder of MovieLens ml-latest-small. With
+// RECSYS_FAULTS_TABLE names a file for the table of docs/reliability.md, RECSYS_SEED
+// repeats random choices. RECSYS_DATA names the folder of MovieLens ml-latest-small. With
 // RECSYS_CLUSTER_MESSAGES there are so many events and so many requests for each
 // fault.
 //
@@ -18,6 +19,7 @@ package cluster
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"testing"
@@ -43,6 +45,21 @@ func buildAndRun(m *testing.M) int {
 	}
 	printRecoveries()
 	return code
+}
+
+// choices returns a source of random choices of its own for each stream.
+// RECSYS_SEED repeats a run's.
+func choices(t testing.TB, stream uint64) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64N(1e6)
+	if text := os.Getenv("RECSYS_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("RECSYS_SEED=%s: give a number that a run has printed", text)
+		}
+	}
+	t.Logf("repeat it with RECSYS_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, stream))
 }
 
 // messages is how many events, and how many requests, there are for a fault.

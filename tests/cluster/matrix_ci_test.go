@@ -11,8 +11,14 @@ const defaultMessages = 20_000
 // lead is how much longer than the fault the traffic lasts.
 const lead = 6 * time.Second
 
-// faults are one of each kind.
-func faults() []fault {
+// severed is how long a network fails.
+const severed = 5 * time.Second
+
+// visited is how long members come and go.
+const visited = 10 * time.Second
+
+// matrix is one of each kind.
+func matrix() []fault {
 	return []fault{
 		killNode("the controller of Kafka", controller),
 		killNode("a Cassandra node", cassandraNode),
@@ -20,6 +26,11 @@ func faults() []fault {
 		killPipeline("a predictor", firstPredictor, "predict", "models"),
 		killPipeline("ingest", ingestProcess, "ingest"),
 		killPipeline("index", indexProcess, "index"),
+		severNode(halfOpen, kafka, severed),
+		severNode(cutBoth, cassandra, severed),
+		severNode(cutBack, elasticsearch, severed),
+		rebalances("predict", "requests", visited),
+		jumpPipeline("ingest", ingestProcess, -time.Hour),
 	}
 }
 

@@ -4,7 +4,6 @@ package cluster
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"syscall"
 	"testing"
 	"time"
@@ -16,6 +15,33 @@ import (
 // TestTransactionsPredictExactlyOnce kills predictors that work in transactions
 // and demands that a consumer of what is committed sees every prediction once.
 func TestTransactionsPredictExactlyOnce(t *testing.T) {
+	exactlyOnce(t, onceKills*5*time.Second, func(_ *system, predictors []*process, start func(i int) *process) {
+		random := choices(t, 2)
+		for i := range onceKills {
+			time.Sleep(3*time.Second + time.Duration(random.Int64N(int64(2*time.Second))))
+			if i == 2 { // not dead, but taken for it: when it wakes up, it must not commit
+				predictors[i%2].signal(t, syscall.SIGSTOP)
+				time.Sleep(2 * shortSession)
+				predictors[i%2].signal(t, syscall.SIGCONT)
+				continue
+			}
+			predictors[i%2].Kill()
+			predictors[i%2] = start(i % 2)
+		}
+	})
+}
+
+// TestTransactionsPredictExactlyOnceWhileMembersComeAndGo has the group share out
+// its partitions anew in the middle of transactions.
+func TestTransactionsPredictExactlyOnceWhileMembersComeAndGo(t *testing.T) {
+	exactlyOnce(t, visited, func(s *system, _ []*process, _ func(int) *process) {
+		s.visits(t, "predict", "requests", visited)
+	})
+}
+
+// exactlyOnce has two predictors work in transactions while they are disturbed.
+func exactlyOnce(t *testing.T, lasts time.Duration, disturb func(s *system, predictors []*process, start func(i int) *process)) {
+	t.Helper()
 	s := sharedSystem(t, 3)
 	s.healthy(t)
 	traffic := s.newTraffic(onceRequests)
@@ -38,22 +64,9 @@ func TestTransactionsPredictExactlyOnce(t *testing.T) {
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		traffic.send(s.broker, onceKills*5*time.Second)
+		traffic.send(s.broker, lasts)
 	}()
-	seed := rand.Uint64N(1e6)
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
-	for i := range onceKills {
-		time.Sleep(3*time.Second + time.Duration(random.Int64N(int64(2*time.Second))))
-		if i == 2 { // not dead, but taken for it: when it wakes up, it must not commit
-			predictors[i%2].signal(t, syscall.SIGSTOP)
-			time.Sleep(2 * shortSession)
-			predictors[i%2].signal(t, syscall.SIGCONT)
-			continue
-		}
-		predictors[i%2].Kill()
-		predictors[i%2] = start(i % 2)
-	}
+	disturb(s, predictors, start)
 	<-sent
 	over := time.Now()
 	eventually(t, 2*time.Minute, func() error { return s.broker.behind("predict", "requests") })
@@ -76,6 +89,6 @@ func TestTransactionsPredictExactlyOnce(t *testing.T) {
 	if letters := account.letters(t); len(letters) > 0 {
 		t.Errorf("dead letters: %v", letters)
 	}
-	t.Logf("%d requests, %d kills: %d distinct committed predictions, %d more were written and aborted; done %.1f s after the last request",
-		traffic.requests, onceKills, len(seen), len(written)-len(seen), caughtUp.Seconds())
+	t.Logf("%d requests: %d distinct committed predictions, %d more were written and aborted; done %.1f s after the last request",
+		traffic.requests, len(seen), len(written)-len(seen), caughtUp.Seconds())
 }

@@ -5,6 +5,7 @@ package cluster
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -28,6 +29,26 @@ func record(r recovery) {
 	recoveries.mu.Lock()
 	defer recoveries.mu.Unlock()
 	recoveries.all = append(recoveries.all, r)
+	keepRecoveries()
+}
+
+// keepRecoveries writes the table of docs/reliability.md to the file that
+// RECSYS_FAULTS_TABLE names, after every fault: a long run may be cut off. The
+// lock is held.
+func keepRecoveries() {
+	path := os.Getenv("RECSYS_FAULTS_TABLE")
+	if path == "" {
+		return
+	}
+	var text strings.Builder
+	text.WriteString("| fault | messages meanwhile | lost | predicted again | predict stood still | ingest stood still | index stood still | caught up after |\n| - | - | - | - | - | - | - | - |\n")
+	for _, r := range recoveries.all {
+		fmt.Fprintf(&text, "| %s | %d | 0 | %d | %.1f s | %.1f s | %.1f s | %.1f s |\n", r.fault, 2*r.messages, r.duplicates,
+			r.gaps["predict"].Seconds(), r.gaps["ingest"].Seconds(), r.gaps["index"].Seconds(), r.caughtUp.Seconds())
+	}
+	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+		fmt.Fprintf(os.Stderr, "writing the table of faults: %v; RECSYS_FAULTS_TABLE names its file\n", err)
+	}
 }
 
 // printRecoveries prints what all faults cost.

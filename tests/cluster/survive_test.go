@@ -13,7 +13,7 @@ import (
 func TestNothingThatDiesCostsAMessage(t *testing.T) {
 	s := sharedSystem(t, 3)
 	f := s.startFleet(t, 2)
-	for _, wrong := range faults() {
+	for _, wrong := range matrix() {
 		t.Run(wrong.name, func(t *testing.T) { s.suffer(t, f, wrong) })
 	}
 }

@@ -28,11 +28,14 @@ const shortSession = 3 * time.Second
 // with.
 type system struct {
 	nodes         int
+	disks         disks // of the last node of each server, if they can be filled
 	folder        string
 	data          string
 	kafka         *servers.Kafka
 	cassandra     *servers.Cassandra
 	elasticsearch *servers.Elasticsearch
+
+	network network // between the pipelines and the servers
 
 	broker  *broker
 	session *gocql.Session
@@ -58,18 +61,24 @@ func closeShared() error {
 }
 
 // sharedSystem returns a system with so many nodes of each server; one of
-// another size is ended. On one node clients need passwords and TLS.
+// another kind is ended. On one node clients need passwords and TLS.
 func sharedSystem(t *testing.T, nodes int) *system {
 	t.Helper()
 	servers.ForTest(t)
-	data := recsystest.DataDir(t)
-	if shared != nil && shared.nodes == nodes {
+	if shared != nil && shared.nodes == nodes && !shared.disks.exist() {
 		return shared
 	}
+	return newShared(t, &system{nodes: nodes})
+}
+
+// newShared starts a system instead of the one that there is.
+func newShared(t *testing.T, s *system) *system {
+	t.Helper()
+	s.data = recsystest.DataDir(t)
 	if err := closeShared(); err != nil {
 		t.Fatal(err)
 	}
-	s := &system{nodes: nodes, data: data}
+	nodes := s.nodes
 	shared = s
 	began := time.Now()
 	if err := s.start(); err != nil {
@@ -95,20 +104,35 @@ func (s *system) start() (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	secure := s.nodes == 1
+	var advertised []string
+	for i := range s.nodes {
+		if !secure {
+			advertised = append(advertised, proxyHost(i))
+		}
+	}
 	var errs [3]error
 	var group sync.WaitGroup
 	group.Go(func() {
-		s.kafka, errs[0] = servers.StartKafka(ctx, servers.KafkaOptions{Nodes: s.nodes, SASL: secure, TLS: secure})
+		s.kafka, errs[0] = servers.StartKafka(ctx, servers.KafkaOptions{Nodes: s.nodes, SASL: secure, TLS: secure, Data: s.disks.folders(0)})
 	})
 	group.Go(func() {
-		s.cassandra, errs[1] = servers.StartCassandra(ctx, servers.CassandraOptions{Nodes: s.nodes, Auth: secure, TLS: secure})
+		s.cassandra, errs[1] = servers.StartCassandra(ctx, servers.CassandraOptions{
+			Nodes: s.nodes, Auth: secure, TLS: secure, Advertise: advertised, Data: s.disks.folders(1),
+		})
 	})
 	group.Go(func() {
-		s.elasticsearch, errs[2] = servers.StartElasticsearch(ctx, servers.ElasticsearchOptions{Nodes: s.nodes, Security: secure, Roles: map[string]string{"eraser": eraserRole}})
+		s.elasticsearch, errs[2] = servers.StartElasticsearch(ctx, servers.ElasticsearchOptions{
+			Nodes: s.nodes, Security: secure, Roles: map[string]string{"eraser": eraserRole}, Data: s.disks.folders(2), Settings: s.disks.elasticsearch(),
+		})
 	})
 	group.Wait()
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
+	}
+	if !secure {
+		if s.network, err = newNetwork(s); err != nil {
+			return err
+		}
 	}
 	if err := s.reconnect(); err != nil {
 		return err
@@ -128,7 +152,7 @@ func (s *system) reconnect() (err error) {
 
 // fill does what a user does before the first pipeline.
 func (s *system) fill(t *testing.T) (err error) {
-	s.command(t, "setup")
+	s.command(t, "setup", "--timeout", "3m") // machines of tests are loaded
 	loaded := s.data
 	if s.nodes > 1 {
 		if loaded, err = s.shortened(); err != nil {
@@ -179,6 +203,7 @@ func (s *system) connectAs(keyspace, role, password string) (*gocql.Session, err
 	cluster.Timeout = 10 * time.Second
 	cluster.RetryPolicy = &gocql.ExponentialBackoffRetryPolicy{NumRetries: 8, Min: 100 * time.Millisecond, Max: 2 * time.Second}
 	cluster.Logger = gocql.NewLogger(gocql.LogLevelNone)
+	cluster.AddressTranslator = gocql.AddressTranslatorFunc(s.network.around)
 	if role != "" {
 		cluster.Authenticator = gocql.PasswordAuthenticator{Username: role, Password: password}
 	}
@@ -190,10 +215,14 @@ func (s *system) connectAs(keyspace, role, password string) (*gocql.Session, err
 
 // settings is the environment of every command and pipeline.
 func (s *system) settings() []string {
+	brokers, nodes, urls := s.kafka.Addresses(), s.cassandra.Addresses(), s.elasticsearch.Addresses()
+	if s.nodes > 1 {
+		brokers, nodes, urls = s.network.kafka.addresses(""), s.network.cassandra.addresses(""), s.network.elasticsearch.addresses("http://")
+	}
 	env := []string{
-		"KAFKA_BROKERS=" + strings.Join(s.kafka.Addresses(), ","),
-		"CASSANDRA_ADDRESSES=" + strings.Join(s.cassandra.Addresses(), ","),
-		"ELASTICSEARCH_URLS=" + strings.Join(s.elasticsearch.Addresses(), ","),
+		"KAFKA_BROKERS=" + strings.Join(brokers, ","),
+		"CASSANDRA_ADDRESSES=" + strings.Join(nodes, ","),
+		"ELASTICSEARCH_URLS=" + strings.Join(urls, ","),
 		fmt.Sprintf("KAFKA_REPLICATION=%d", s.nodes),
 		fmt.Sprintf("ELASTICSEARCH_REPLICAS=%d", min(s.nodes-1, 1)),
 		"RECSYS_REGISTRY=file://" + filepath.Join(s.folder, "registry"),
@@ -278,7 +307,7 @@ func (s *system) close() error {
 	if s.broker != nil {
 		s.broker.client.Close()
 	}
-	var errs []error
+	errs := []error{s.network.close()}
 	if s.kafka != nil {
 		errs = append(errs, s.kafka.Close())
 	}
@@ -288,5 +317,5 @@ func (s *system) close() error {
 	if s.elasticsearch != nil {
 		errs = append(errs, s.elasticsearch.Close())
 	}
-	return errors.Join(append(errs, os.RemoveAll(s.folder))...)
+	return errors.Join(append(errs, s.disks.close(), os.RemoveAll(s.folder))...)
 }

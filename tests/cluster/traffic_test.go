@@ -57,6 +57,8 @@ type traffic struct {
 	requests int
 	movies   []int64
 
+	malformed []*kgo.Record // sent along, for the dead letters
+
 	failed *atomic.Int64 // records that could not be produced
 }
 
@@ -99,6 +101,17 @@ func (s *system) newTraffic(n int) *traffic {
 	return f
 }
 
+// spoil adds so many malformed messages, half of them events.
+func (f *traffic) spoil(n int) {
+	for i := range n {
+		record := &kgo.Record{Topic: "events", Key: []byte("nobody"), Value: fmt.Appendf(nil, `{"event_type":"rate","user_id":"nobody-%s%d","movie_id":"1","value":"3","timestamp":"1"}`, f.name, i)}
+		if i%2 == 1 {
+			record.Topic, record.Value = "requests", fmt.Appendf(nil, `{"request_id":"bad-%s%d","user_id":%d}`, f.name, i, f.requestUser(i))
+		}
+		f.malformed = append(f.malformed, record)
+	}
+}
+
 func (f *traffic) requestID(i int) string { return fmt.Sprintf("%s%d", f.name, i) }
 
 // request is the i-th request; those of movies that nobody has rated are among them.
@@ -118,6 +131,9 @@ func (f *traffic) send(b *broker, over time.Duration) {
 	for i := range n {
 		if i%50 == 0 {
 			time.Sleep(time.Until(began.Add(over * time.Duration(i) / time.Duration(n))))
+		}
+		if bad := len(f.malformed); i*bad/n < (i+1)*bad/n {
+			f.produce(b, &sent, f.malformed[i*bad/n])
 		}
 		if i < f.requests {
 			f.produce(b, &sent, &kgo.Record{Topic: "requests", Key: fmt.Append(nil, f.requestUser(i)), Value: f.request(i)})

@@ -23,6 +23,15 @@ type CassandraOptions struct {
 	ClientAuth bool      // with TLS: clients must show a certificate by Cluster.CAFile
 	NotAfter   time.Time // with TLS: end of the servers' certificate; zero means in a day
 
+	// Advertise is, by node, the host that clients are told, on the port of the nodes,
+	// which is reserved there: that of a proxy in front of it. Nodes without one tell
+	// their own.
+	Advertise []string
+
+	// Data is, by node, a folder for its data that exists, and that the caller removes.
+	// Nodes without one have theirs in Cluster.Dir.
+	Data []string
+
 	// Settings are lines added to cassandra.yaml or replacing what is there, from the
 	// name of a top-level setting to its value in YAML.
 	Settings map[string]string
@@ -101,7 +110,7 @@ func newCassandra(o CassandraOptions, runtime java, dir, archiveFlag string) (*C
 
 func (c *Cassandra) layOut(runtime java, dir, archiveFlag string) error {
 	o := c.options
-	ports, err := c.reserve(2, hosts(o.Nodes))
+	ports, err := c.reserve(2, append(hosts(o.Nodes), o.Advertise...))
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,9 @@ func (l cassandraLayout) file(i int) string {
 }
 
 func (l cassandraLayout) data(i int) string {
+	if i < len(l.Data) && l.Data[i] != "" {
+		return l.Data[i]
+	}
 	return filepath.Join(l.dir, fmt.Sprintf("cassandra-%d", i+1))
 }
 
@@ -118,6 +121,9 @@ func (l cassandraLayout) settings(i int) string {
 
 		"authenticator": "AllowAllAuthenticator",
 		"authorizer":    "AllowAllAuthorizer",
+	}
+	if i < len(l.Advertise) {
+		s["broadcast_rpc_address"] = l.Advertise[i]
 	}
 	if l.Auth {
 		s["authenticator"], s["authorizer"] = "PasswordAuthenticator", "CassandraAuthorizer"

@@ -14,7 +14,7 @@ import (
 )
 
 // startTimeout is how long a start may take if the caller's context has no deadline.
-const startTimeout = 3 * time.Minute
+const startTimeout = 5 * time.Minute
 
 // maxNodes is how many nodes a cluster may have.
 const maxNodes = 3

@@ -28,6 +28,10 @@ type ElasticsearchOptions struct {
 	// a user of the same name, with the password of Cluster.Username.
 	Roles map[string]string
 
+	// Data is, by node, a folder for its data that exists, and that the caller removes.
+	// Nodes without one have theirs in Cluster.Dir.
+	Data []string
+
 	// Settings are lines added to elasticsearch.yml or replacing what is there, from the
 	// full name of a setting to its value in YAML.
 	Settings map[string]string

@@ -42,6 +42,14 @@ func (l elasticsearchLayout) file(i int, name string) string {
 	return filepath.Join(l.dir, fmt.Sprintf("elasticsearch-%d", i+1), name)
 }
 
+// data is the data folder of node i.
+func (l elasticsearchLayout) data(i int) string {
+	if i < len(l.Data) && l.Data[i] != "" {
+		return l.Data[i]
+	}
+	return l.file(i, "data")
+}
+
 // write makes the folder of node i, with settings beside what the release has for all.
 func (l elasticsearchLayout) write(i int, config string) error {
 	if err := linkTree(config, l.file(i, "config")); err != nil {
@@ -72,16 +80,16 @@ func (l elasticsearchLayout) write(i int, config string) error {
 			return err
 		}
 	}
-	for _, name := range []string{"data", "logs", "tmp"} {
-		if err := os.MkdirAll(l.file(i, name), 0o755); err != nil {
+	for _, folder := range []string{l.data(i), l.file(i, "logs"), l.file(i, "tmp")} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return err
 		}
 	}
 	if runAs() == 0 {
 		return nil
 	}
-	var errs []error
-	for _, name := range []string{"", "config", "data", "logs", "tmp"} {
+	errs := []error{os.Chown(l.data(i), nobody, nobody)}
+	for _, name := range []string{"", "config", "logs", "tmp"} {
 		errs = append(errs, os.Chown(l.file(i, name), nobody, nobody))
 	}
 	return errors.Join(errs...)
@@ -129,7 +137,7 @@ func (l elasticsearchLayout) settings(i int) string {
 		"network.host":   "127.0.0.1",
 		"http.port":      fmt.Sprint(l.http[i]),
 		"transport.port": fmt.Sprint(l.transport[i]),
-		"path.data":      fmt.Sprintf("%q", l.file(i, "data")),
+		"path.data":      fmt.Sprintf("%q", l.data(i)),
 		"path.logs":      fmt.Sprintf("%q", l.file(i, "logs")),
 
 		"cluster.routing.allocation.disk.threshold_enabled": "false",

@@ -27,6 +27,10 @@ type KafkaOptions struct {
 	ClientAuth bool      // with TLS: clients must show a certificate by Cluster.CAFile
 	NotAfter   time.Time // with TLS: end of the servers' certificate; zero means in a day
 
+	// Data is, by node, a folder for its data that exists, and that the caller removes.
+	// Nodes without one have theirs in Cluster.Dir.
+	Data []string
+
 	// Properties are added to server.properties or replace what is there. With
 	// authorizer.class.name set to org.apache.kafka.metadata.authorizer.StandardAuthorizer
 	// only Cluster.Username, and the brokers themselves, may do what no ACL allows.

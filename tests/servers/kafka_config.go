@@ -41,6 +41,9 @@ func (l kafkaLayout) file(i int) string {
 }
 
 func (l kafkaLayout) data(i int) string {
+	if i < len(l.Data) && l.Data[i] != "" {
+		return l.Data[i]
+	}
 	return filepath.Join(l.dir, fmt.Sprintf("kafka-%d", i+1))
 }
 
