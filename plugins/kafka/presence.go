@@ -16,8 +16,7 @@ import (
 const (
 	lookPeriod   = time.Second
 	silence      = 3 * time.Second // after which a cluster is asked whether it is there
-	askOne       = 1500 * time.Millisecond
-	askAll       = 2 * time.Second
+	askFor       = 2 * time.Second
 	metricOnline = "kafka_connected"
 )
 
@@ -118,21 +117,17 @@ func (p *presence) count(there bool) {
 	}
 }
 
-// answers asks one broker, and if that is silent all of them: one that is frozen does
-// not make the cluster away.
+// answers asks all brokers at once: one that is frozen does not make the cluster away. It
+// does not wait for those that say nothing: franz-go may take longer to give up a
+// connection that it is just opening than ctx lasts.
 func answers(ctx context.Context, client *kgo.Client) bool {
-	one, cancel := context.WithTimeout(ctx, askOne)
-	defer cancel()
-	if client.Ping(one) == nil {
-		return true
-	}
-	all, cancel := context.WithTimeout(ctx, askAll)
+	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
 	brokers := append(client.DiscoveredBrokers(), client.SeedBrokers()...)
 	results := make(chan error, len(brokers))
 	for _, broker := range brokers {
 		go func() {
-			response, err := broker.Request(all, kmsg.NewPtrApiVersionsRequest())
+			response, err := broker.Request(ctx, kmsg.NewPtrApiVersionsRequest())
 			if err == nil && response == nil {
 				err = errors.New("no answer")
 			}
@@ -140,8 +135,13 @@ func answers(ctx context.Context, client *kgo.Client) bool {
 		}()
 	}
 	for range brokers {
-		if err := <-results; err == nil {
-			return true
+		select {
+		case err := <-results:
+			if err == nil {
+				return true
+			}
+		case <-ctx.Done():
+			return false
 		}
 	}
 	return false

@@ -111,6 +111,8 @@ func askReady(c *cli.Context) (reasons []string, err error) {
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("not healthy: %w", err)
+		case status == http.StatusUnauthorized:
+			return nil, fmt.Errorf("not healthy: %s wants a password, and not the one that is set here (401); set %s and %s as the process has them", admin, adminPassword, adminUser)
 		case status != http.StatusOK:
 			reasons = []string{strings.TrimSpace(string(body))}
 			if time.Now().Before(again) {
