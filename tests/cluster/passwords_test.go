@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,13 @@ func TestAWrongPasswordIsToldAndNoPasswordIs(t *testing.T) {
 		t.Run(server.pipeline+".yaml, "+server.name, func(t *testing.T) {
 			t.Parallel()
 			p := s.pipelines(t, []string{server.pipeline}, env...)
+			eventually(t, time.Minute, func() error { // the question has Benthos open the output, which nothing was written to yet
+				response, err := http.Get("http://" + p.admin + "/ready")
+				if err == nil {
+					err = response.Body.Close()
+				}
+				return err
+			})
 			t.Log(p.says(t, server.says))
 			p.Kill()
 			tellsNone(t, p)
