@@ -99,7 +99,7 @@ func (ps *principals) topicsForget(t *testing.T) {
 			}
 		}
 		for _, topic := range []string{"events", "requests", "predictions", "recommendations", "dead_letters", "user_factors", "movies", "models", "train"} {
-			for _, r := range ps.broker.records(t, topic, ps.beginnings(t, topic)) {
+			for _, r := range ps.broker.records(t, topic, ps.broker.beginnings(t, topic)) {
 				if id := fmt.Append(nil, forgotten); r.Value != nil && (bytes.Contains(r.Value, id) || bytes.Equal(r.Key, id)) {
 					return fmt.Errorf("topic %s has %.200s of the user", topic, r.Value)
 				}
@@ -145,19 +145,4 @@ func (s *system) shorten(t *testing.T, topic string, pairs ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// beginnings is where each partition of a topic begins.
-func (s *system) beginnings(t *testing.T, topic string) map[int32]int64 {
-	t.Helper()
-	listed, err := s.broker.admin.ListStartOffsets(t.Context(), topic)
-	if err == nil {
-		err = listed.Error()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[int32]int64{}
-	listed.Each(func(o kadm.ListedOffset) { found[o.Partition] = o.Offset })
-	return found
 }

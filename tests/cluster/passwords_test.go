@@ -3,6 +3,8 @@
 package cluster
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -49,14 +51,16 @@ func TestAWrongPasswordIsToldAndNoPasswordIs(t *testing.T) {
 		t.Run(server.pipeline+".yaml, "+server.name, func(t *testing.T) {
 			t.Parallel()
 			p := s.pipelines(t, []string{server.pipeline}, env...)
-			eventually(t, time.Minute, func() error { // the question has Benthos open the output, which nothing was written to yet
+			eventually(t, 2*time.Minute, func() error { // the question has Benthos open the output, which nothing was written to yet
 				response, err := http.Get("http://" + p.admin + "/ready")
-				if err == nil {
-					err = response.Body.Close()
+				if err != nil {
+					return err
 				}
-				return err
+				if len(p.lines(server.says)) == 0 {
+					err = fmt.Errorf("%s does not say %q\n%s", p.name, server.says, p.tail())
+				}
+				return errors.Join(err, response.Body.Close())
 			})
-			t.Log(p.says(t, server.says))
 			p.Kill()
 			tellsNone(t, p)
 		})
