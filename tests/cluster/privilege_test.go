@@ -178,7 +178,7 @@ func (ps *principals) lackNoRight(t *testing.T) {
 			t.Errorf("Kafka: %s", line)
 		}
 	}
-	for _, r := range ps.broker.records(t, "dead_letters", ps.beginnings(t, "dead_letters")) {
+	for _, r := range ps.broker.records(t, "dead_letters", ps.broker.beginnings(t, "dead_letters")) {
 		t.Errorf("a dead letter: %s: %s", headers(r)["error"], r.Value)
 	}
 }
