@@ -29,14 +29,16 @@ func Lookup(name string) (value string, fromFile bool, err error) {
 	if path == "" {
 		return "", false, nil
 	}
-	value, err = read(path)
+	value, err = Read(path)
 	if err != nil {
 		return "", true, fmt.Errorf("reading %s from the file that %s%s names: %w; name a file that this user can read, or set %s itself", name, name, FileSuffix, err, name)
 	}
 	return value, true, nil
 }
 
-func read(path string) (string, error) {
+// Read returns the content of a file without the newline at its end. A file without
+// content is an error. Errors name the file and never hold the content.
+func Read(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return "", err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -319,12 +318,9 @@ func readKey(key, file, variable string) (string, error) {
 	if file == "" {
 		return key, nil
 	}
-	data, err := os.ReadFile(file)
+	key, err := secret.Read(file)
 	if err != nil {
 		return "", fmt.Errorf("field %s: %w", fieldKeyFile, err)
-	}
-	if key = strings.TrimSpace(string(data)); key == "" {
-		return "", fmt.Errorf("field %s: %s is empty", fieldKeyFile, file)
 	}
 	return key, nil
 }

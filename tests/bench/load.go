@@ -33,12 +33,8 @@ func soakTable(ctx context.Context, b *bench) (table, error) {
 		return table{}, err
 	}
 	defer l.close()
-	most, err := l.maximum(ctx)
-	if err != nil {
-		return table{}, err
-	}
-	rate := soakShare * most
-	progressf("at most %s/s; %s at %s/s", digits(most), b.soak, digits(rate))
+	rate := soakShare * l.most
+	progressf("at most %s/s; %s at %s/s", digits(l.most), b.soak, digits(rate))
 	sent, done := make(chan error, 1), make(chan struct{})
 	go func() { sent <- l.send(ctx, rate, done) }()
 	if err := pause(ctx, b.soak/20); err != nil { // until all is warm
@@ -64,7 +60,7 @@ func soakTable(ctx context.Context, b *bench) (table, error) {
 	}
 	late, early := soakSamples*3/4, soakSamples/4
 	note := fmt.Sprintf("for %s at %s requests/s, 60 %% of %s; the last quarter against the first, %d looks in each; of %d requests each has its prediction, none twice",
-		b.soak, digits(rate), digits(most), early, l.produced.Load())
+		b.soak, digits(rate), digits(l.most), early, l.produced.Load())
 	return table{note: note, rows: []row{
 		{what: "memory", unit: "MiB", ours: memory[late:], yardstick: memory[:early], floor: 1.1, less: true},
 		{what: "goroutines", unit: "", ours: goroutines[late:], yardstick: goroutines[:early], floor: 1.1, less: true},
@@ -80,10 +76,6 @@ func overloadTable(ctx context.Context, b *bench) (table, error) {
 		return table{}, err
 	}
 	defer l.close()
-	most, err := l.maximum(ctx)
-	if err != nil {
-		return table{}, err
-	}
 	var offered, peak, steady, recovery []float64
 	for round := range b.rounds {
 		before, err := l.look(ctx)
@@ -93,10 +85,10 @@ func overloadTable(ctx context.Context, b *bench) (table, error) {
 		begin, sent := l.produced.Load(), time.Now()
 		done := make(chan struct{})
 		time.AfterFunc(overloadFor, func() { close(done) })
-		if err := l.send(ctx, overloadTimes*most, done); err != nil {
+		if err := l.send(ctx, overloadTimes*l.most, done); err != nil {
 			return table{}, err
 		}
-		times := float64(l.produced.Load()-begin) / time.Since(sent).Seconds() / most
+		times := float64(l.produced.Load()-begin) / time.Since(sent).Seconds() / l.most
 		waiting, err := l.look(ctx)
 		if err != nil {
 			return table{}, err
@@ -111,7 +103,7 @@ func overloadTable(ctx context.Context, b *bench) (table, error) {
 			round+1, times, overloadFor, waiting.behind, recovery[round], peak[round], steady[round])
 	}
 	note := fmt.Sprintf("%s at up to %d times the maximum of %s requests/s; what cannot be done waits in Kafka; of %d requests each has its prediction, none twice",
-		overloadFor, overloadTimes, digits(most), l.produced.Load())
+		overloadFor, overloadTimes, digits(l.most), l.produced.Load())
 	return table{note: note, rows: []row{
 		{what: "requests offered, against the maximum", unit: "times", ours: offered},
 		{what: "until nothing waits any more, from the end of the overload", unit: "s", ours: recovery, floor: recoverWithin.Seconds(), less: true},
@@ -125,6 +117,7 @@ type loaded struct {
 	bench   *bench
 	process *process
 	events  *events
+	most    float64 // predictions a second while as many are asked for
 
 	produced atomic.Int64
 	failed   atomic.Int64
@@ -165,7 +158,11 @@ func (l *loaded) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return l.joined(ctx, "predict", 1)
+	if err := l.joined(ctx, "predict", 1); err != nil {
+		return err
+	}
+	l.most, err = l.maximum(ctx)
+	return err
 }
 
 func (l *loaded) close() {

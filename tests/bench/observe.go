@@ -74,14 +74,7 @@ func observeTable(ctx context.Context, b *bench) (table, error) {
 // observe is one run of the predictor, with a service configuration that lacks the
 // address of its admin server. Prometheus reads it once a second, which is often.
 func (b *bench) observe(ctx context.Context, s *stage, service string, env ...string) (result, error) {
-	if err := s.rewind(ctx, "predict"); err != nil {
-		return result{}, err
-	}
-	progress, err := s.appended(ctx, "predictions")
-	if err != nil {
-		return result{}, err
-	}
-	n, err := s.end(ctx, "requests")
+	n, progress, err := s.again(ctx, "predict", "predictions")
 	if err != nil {
 		return result{}, err
 	}

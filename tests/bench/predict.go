@@ -65,16 +65,22 @@ func (s *stage) appended(ctx context.Context, topic string) (func(context.Contex
 	}, err
 }
 
+// again lets a group read all requests anew, and returns how many there are and what
+// tells how many are answered in topic out.
+func (s *stage) again(ctx context.Context, group, out string) (n int64, progress func(context.Context) (int64, error), err error) {
+	if err = s.rewind(ctx, group); err != nil {
+		return 0, nil, err
+	}
+	if progress, err = s.appended(ctx, out); err != nil {
+		return 0, nil, err
+	}
+	n, err = s.end(ctx, "requests")
+	return n, progress, err
+}
+
 // copyBy runs a yardstick over all requests.
 func (b *bench) copyBy(ctx context.Context, s *stage, command string) (result, error) {
-	if err := s.rewind(ctx, "yardstick"); err != nil {
-		return result{}, err
-	}
-	progress, err := s.appended(ctx, "out")
-	if err != nil {
-		return result{}, err
-	}
-	n, err := s.end(ctx, "requests")
+	n, progress, err := s.again(ctx, "yardstick", "out")
 	if err != nil {
 		return result{}, err
 	}
@@ -94,14 +100,7 @@ func (b *bench) loopArguments(s *stage, command string) []string {
 }
 
 func (b *bench) predictAtLeastOnce(ctx context.Context, s *stage, last bool) (result, error) {
-	if err := s.rewind(ctx, "predict"); err != nil {
-		return result{}, err
-	}
-	progress, err := s.appended(ctx, "predictions")
-	if err != nil {
-		return result{}, err
-	}
-	n, err := s.end(ctx, "requests")
+	n, progress, err := s.again(ctx, "predict", "predictions")
 	if err != nil {
 		return result{}, err
 	}
