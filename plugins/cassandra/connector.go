@@ -18,6 +18,9 @@ const (
 	// reportEvery bounds how often an outage that lasts is told.
 	reportEvery = time.Minute
 
+	// reopenedAfter bounds how often an outage that seems to be another one is.
+	reopenedAfter = 10 * time.Second
+
 	// rebuildAfter is how long no node of a session may be in reach before the
 	// addresses are resolved anew: a cluster may come back with other ones.
 	rebuildAfter = 30 * time.Second
@@ -186,32 +189,38 @@ func (c *connector) close(ctx context.Context) error {
 	}
 }
 
-// outage tells of trouble that lasts at most once a minute, and of its end. It
-// is safe for concurrent use.
+// outage tells of trouble, while it lasts once a minute, and of its end. Where
+// some nodes answer and some do not it seems to end and begin all the time; that
+// is told every ten seconds. It is safe for concurrent use.
 type outage struct {
 	log *service.Logger
 
 	mu   sync.Mutex
-	told time.Time // zero while all is well
+	open bool      // told, and not yet over
+	told time.Time // when it was told last
 }
 
 func (o *outage) note(format string, args ...any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.told.IsZero() && time.Since(o.told) < reportEvery {
+	every := reportEvery
+	if !o.open {
+		every = reopenedAfter
+	}
+	if time.Since(o.told) < every {
 		return
 	}
-	o.told = time.Now()
+	o.open, o.told = true, time.Now()
 	o.log.Errorf(format, args...)
 }
 
 func (o *outage) over(format string, args ...any) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.told.IsZero() {
+	if !o.open {
 		return
 	}
-	o.told = time.Time{}
+	o.open = false
 	o.log.Infof(format, args...)
 }
 
