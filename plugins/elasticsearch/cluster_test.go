@@ -5,6 +5,8 @@ package elasticsearch
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -356,8 +358,9 @@ func TestOverload(t *testing.T) {
 }
 
 func TestSecurity(t *testing.T) {
-	e := startServer(t, servers.ElasticsearchOptions{Security: true})
+	e := startServer(t, servers.ElasticsearchOptions{Security: true, APIKeys: true})
 	address := e.Nodes[0].Address
+	key := newAPIKey(t, e)
 	fingerprint := func(file string) string {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -375,6 +378,9 @@ func TestSecurity(t *testing.T) {
 	for _, test := range []struct{ name, yaml, want string }{
 		{"the right password and CA", login(e.Password) + trusted, ""},
 		{"the right password and fingerprint", login(e.Password) + "certificate_fingerprint: " + server, ""},
+		{"the right API key", "api_key: " + key + "\n" + trusted, ""},
+		{"the right API key and fingerprint", "api_key: " + key + "\ncertificate_fingerprint: " + server, ""},
+		{"an API key of nobody", "api_key: " + base64.StdEncoding.EncodeToString([]byte("nobody:secret")) + "\n" + trusted, "refuses the user name, password or API key"},
 		{"the wrong password", login("wrong-password") + trusted, "refuses the user name, password or API key"},
 		{"no password", trusted, "refuses the user name, password or API key"},
 		{"an unknown CA", login(e.Password), "signed by an authority that is not known here"},
@@ -400,6 +406,30 @@ func TestSecurity(t *testing.T) {
 
 	o, log = newTestOutput(t, settingsYAML(strings.Replace(address, "https:", "http:", 1)))
 	waitsAndTells(t, o, log, "may want https://")
+}
+
+// newAPIKey has the server make a key that may do no more than write.
+func newAPIKey(t *testing.T, e *servers.Elasticsearch) string {
+	t.Helper()
+	const what = `{"name": "index", "role_descriptors": {"index": {"indices": [{"names": ["predictions*"], "privileges": ["create_index", "create_doc", "index"]}]}}}`
+	request, err := http.NewRequestWithContext(within(t, time.Minute), http.MethodPost, e.Nodes[0].Address+"/_security/api_key", strings.NewReader(what))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.SetBasicAuth(e.Username, e.Password)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // the test of certificates is another
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	key := gjson.GetBytes(answer, "encoded").Str
+	if err != nil || key == "" {
+		t.Fatalf("no API key: %s: %s, %v", response.Status, answer, err)
+	}
+	return key
 }
 
 // waitsAndTells: a batch is neither written nor failed, and the log has all the parts.

@@ -15,6 +15,9 @@ type result struct {
 	cpu       float64 // µs of all processes per message
 	whole     float64 // the same from the start of the processes on
 	rss       float64 // MiB, the most of any process until the end
+	first     float64 // seconds from the start to the first message
+
+	p50, p99 float64 // ms from request to prediction, where that was measured
 }
 
 // sample is one look at a run.
@@ -26,8 +29,9 @@ type sample struct {
 
 // measure follows processes until progress says that n messages are done.
 func measure(ctx context.Context, n int, interval time.Duration, progress func(context.Context) (int64, error), processes ...*process) (result, error) {
-	var half, last sample
-	last.at = time.Now()
+	var first, half, last sample
+	begin := time.Now()
+	last.at = begin
 	for {
 		done, err := progress(ctx)
 		if err != nil {
@@ -40,11 +44,16 @@ func measure(ctx context.Context, n int, interval time.Duration, progress func(c
 			}
 			now.cpu += p.cpu()
 		}
+		if first.done == 0 {
+			first = now
+		}
 		if half.done == 0 && done >= int64(n)/2 {
 			half = now
 		}
 		if done >= int64(n) {
-			return between(half, now, processes), nil
+			r := between(half, now, processes)
+			r.first = first.at.Sub(begin).Seconds()
+			return r, nil
 		}
 		if done > last.done {
 			last = now
@@ -94,20 +103,16 @@ func (b *bench) inTurns(ctx context.Context, contenders ...*contender) error {
 }
 
 func (c *contender) perSecond() []float64 {
-	return each(c.results, func(r result) float64 { return r.perSecond })
+	return c.each(func(r result) float64 { return r.perSecond })
 }
 
-func (c *contender) cpu() []float64 { return each(c.results, func(r result) float64 { return r.cpu }) }
+func (c *contender) cpu() []float64 { return c.each(func(r result) float64 { return r.cpu }) }
 
-func (c *contender) whole() []float64 {
-	return each(c.results, func(r result) float64 { return r.whole })
-}
+func (c *contender) rss() []float64 { return c.each(func(r result) float64 { return r.rss }) }
 
-func (c *contender) rss() []float64 { return each(c.results, func(r result) float64 { return r.rss }) }
-
-func each(results []result, value func(result) float64) []float64 {
-	values := make([]float64, len(results))
-	for i, r := range results {
+func (c *contender) each(value func(result) float64) []float64 {
+	values := make([]float64, len(c.results))
+	for i, r := range c.results {
 		values[i] = value(r)
 	}
 	return values

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/recsys-benthos/recsys-benthos/tests/servers"
 )
@@ -36,7 +37,15 @@ func sparkTable(ctx context.Context, b *bench) (table, error) {
 		return table{}, err
 	}
 	ours := &contender{name: "recsys-benthos", run: func(ctx context.Context, _ int) (result, error) {
-		return b.predictAtLeastOnce(ctx, s, false)
+		n, progress, err := s.again(ctx, "predict", "predictions")
+		if err != nil {
+			return result{}, err
+		}
+		p, err := b.startOurs(ctx, b.embedded(), []string{"KAFKA_BROKERS=" + s.address()}, "predict", "models")
+		if err != nil {
+			return result{}, err
+		}
+		return b.catchUpThenWait(ctx, s, p, n, pollInterval, progress, "predictions")
 	}}
 	theirs := &contender{name: "Spark Structured Streaming", run: func(ctx context.Context, round int) (result, error) {
 		progress, err := s.appended(ctx, "out")
@@ -52,18 +61,42 @@ func sparkTable(ctx context.Context, b *bench) (table, error) {
 		if err != nil {
 			return result{}, err
 		}
-		defer p.stop()
-		return measure(ctx, int(n), 10*pollInterval, progress, p)
+		return b.catchUpThenWait(ctx, s, p, n, 10*pollInterval, progress, "out")
 	}}
 	if err := b.inTurns(ctx, ours, theirs); err != nil {
 		return table{}, err
 	}
-	return table{note: "the second half of " + digits(float64(b.messages)) + " events per run, or the whole", rows: []row{
-		{what: "CPU per message after warm-up, against the original's predictor on Spark", unit: "µs", ours: ours.cpu(), yardstick: theirs.cpu(), floor: 1.0 / 7, aim: 1.0 / 11, less: true},
-		{what: "CPU per message from the start of the process on", unit: "µs", ours: ours.whole(), yardstick: theirs.whole(), floor: 1.0 / 7, aim: 1.0 / 11, less: true},
+	less := func(what, unit string, floor, aim float64, value func(result) float64) row {
+		return row{what: what, unit: unit, ours: ours.each(value), yardstick: theirs.each(value), floor: floor, aim: aim, less: true}
+	}
+	at := fmt.Sprintf(" from request to prediction at %d/s", sparkRate)
+	note := fmt.Sprintf("the second half of %s events per run, or the whole; then single requests for %s", digits(float64(b.messages)), b.duration)
+	return table{note: note, rows: []row{
+		less("CPU per message after warm-up, against the original's predictor on Spark", "µs", 1.0/7, 1.0/11, func(r result) float64 { return r.cpu }),
+		less("CPU per message from the start of the process on", "µs", 1.0/7, 1.0/11, func(r result) float64 { return r.whole }),
+		less("p99"+at, "ms", 1.0/100, 0, func(r result) float64 { return r.p99 }),
+		less("p50"+at, "ms", 0, 0, func(r result) float64 { return r.p50 }),
+		less("from the start to the first prediction", "s", 1.0/10, 0, func(r result) float64 { return r.first }),
+		less("peak memory", "MiB", 1.0/8, 0, func(r result) float64 { return r.rss }),
 		{what: "throughput", unit: "msg/s", ours: ours.perSecond(), yardstick: theirs.perSecond()},
-		{what: "peak memory", unit: "MiB", ours: ours.rss(), yardstick: theirs.rss(), less: true},
 	}}, nil
+}
+
+// sparkRate is how many requests a second have their latencies measured.
+const sparkRate = 100
+
+// catchUpThenWait measures how a predictor reads n requests that are there, and then,
+// when it is warm, how long single ones take. It stops the predictor.
+func (b *bench) catchUpThenWait(ctx context.Context, s *stage, p *process, n int64, interval time.Duration,
+	progress func(context.Context) (int64, error), replies string,
+) (result, error) {
+	r, err := measure(ctx, int(n), interval, progress, p)
+	if err != nil {
+		p.stop()
+		return r, err
+	}
+	r.p50, r.p99, err = b.latency(ctx, s, p, load{topic: replies, perSecond: sparkRate, duration: b.duration})
+	return r, err
 }
 
 // sparkModel is the folder of the original's model, beside MovieLens.

@@ -4,7 +4,7 @@ import sys
 
 from pyspark.ml.recommendation import ALSModel
 from pyspark.sql import SparkSession
-from pyspark.sql.functions import broadcast, col, concat_ws, from_json, split, struct, to_json
+from pyspark.sql.functions import broadcast, coalesce, col, concat_ws, from_json, split, struct, to_json
 
 jars, brokers, model_folder, movies_file, checkpoint = sys.argv[1:]
 
@@ -37,13 +37,13 @@ events = (
     .option("maxOffsetsPerTrigger", "100000")
     .load()
 )
-schema = "event_type string, user_id string, movie_id string, value string, timestamp string"
+schema = "request_id string, event_type string, user_id string, movie_id string, value string, timestamp string"
 requests = events.select(
-    concat_ws("-", "topic", "partition", "offset").alias("request_id"),
+    concat_ws("-", "topic", "partition", "offset").alias("place"),
     col("timestamp").alias("requested_at"),
     from_json(col("value").cast("string"), schema).alias("event"),
 ).select(
-    "request_id", "requested_at",
+    coalesce("event.request_id", "place").alias("request_id"), "requested_at",
     col("event.user_id").cast("int").alias("user_id"),
     col("event.movie_id").cast("int").alias("movie_id"),
     col("event.value").cast("float").alias("actual"),

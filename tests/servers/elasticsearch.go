@@ -24,6 +24,10 @@ type ElasticsearchOptions struct {
 	Security bool      // https, and clients log in as Cluster.Username
 	NotAfter time.Time // with Security: end of the servers' certificate; zero means in a day
 
+	// APIKeys, with Security, has the server take API keys: their index needs a module that
+	// the distribution lacks, for which a small plugin stands in.
+	APIKeys bool
+
 	// Roles, with Security, are more roles by their names, as roles.yml has them. Each has
 	// a user of the same name, with the password of Cluster.Username.
 	Roles map[string]string
@@ -89,6 +93,11 @@ func (e *Elasticsearch) layOut(o ElasticsearchOptions, runtime java, dir string)
 	home := filepath.Join(e.Dir, "home")
 	if err := linkTree(dir, home); err != nil {
 		return err
+	}
+	if o.APIKeys {
+		if err := addAnalysis(home, runtime); err != nil {
+			return err
+		}
 	}
 	l := elasticsearchLayout{ElasticsearchOptions: o, dir: e.Dir, http: ports[:o.Nodes], transport: ports[o.Nodes:]}
 	scheme := "http"
