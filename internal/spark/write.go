@@ -52,6 +52,9 @@ func (m *Model) Write(ctx context.Context, folder string) error {
 		return err
 	}
 	temporary, err := os.MkdirTemp(filepath.Dir(folder), ".tmp-")
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("writing %s: there is no folder %s; make it first", folder, filepath.Dir(folder))
+	}
 	if err != nil {
 		return fmt.Errorf("making a folder beside %s: %w", folder, err)
 	}

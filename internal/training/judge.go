@@ -66,7 +66,8 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 	share := max(j.Holdout, leastTwinShare)
 	change, since := j.change(manifest), manifest.Data.Until.UnixMilli()
 	if c.imported != nil {
-		change, since = gate.RatingHead, max(since, c.imported.Until.UnixMilli()) // nobody knows its recipe
+		// Nobody knows its recipe, and newer is what neither knows.
+		change, since = gate.RatingHead, max(since, c.imported.Until.UnixMilli())
 	}
 	found, err := gate.Case{
 		Champion: present.Factors(), Version: champion, Until: since, Expected: manifest.Metrics.RMSE,

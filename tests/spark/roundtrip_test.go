@@ -113,12 +113,18 @@ func (r roundTrip) write() {
 // export trains models of ours and writes them as Spark's, by the command line.
 func (r roundTrip) export() map[string]*model.Model {
 	exported := map[string]*model.Model{}
+	if err := os.Mkdir(filepath.Join(r.work, "loaded"), 0o755); err != nil {
+		r.Fatal(err)
+	}
 	for _, e := range []struct {
 		name, algorithm string
 		flags           []string
 	}{
-		{"our als_vb", als.VB, nil}, {"our als, some", als.ALS, nil}, {"our als_spark", als.Spark, nil},
-		{"our als_implicit", als.Implicit, nil}, {"our als_vb, implicit", als.VB, []string{"--implicit"}},
+		{"our als_vb", als.VB, nil},
+		{"our als, some", als.ALS, nil},
+		{"our als_spark", als.Spark, nil},
+		{"our als_implicit", als.Implicit, nil},
+		{"our als_vb, implicit", als.VB, []string{"--implicit"}},
 	} {
 		at := "file://" + filepath.Join(r.work, "registry "+e.name)
 		r.run("train", "--ratings", filepath.Join(r.work, "ratings.csv"), "--registry", at, "--algorithm", e.algorithm,

@@ -156,7 +156,7 @@ func printImported(versions *registry.Registry, o training.Outcome, isNew bool) 
 		fmt.Printf("version %s was in %s already\n", m.Version, versions.URL())
 		return
 	case m.Metrics.Ratings == 0 && !o.Promoted && !o.Shadowed:
-		fmt.Printf("version %s is in %s now; without --ratings nobody measured it here; it serves once it is promoted: recsys-benthos models promote %s\n",
+		fmt.Printf("version %s is in %s now; without --ratings nobody measured it here; it serves once it is promoted: recsys-benthos models promote --force --reason 'measured on Spark' %s\n",
 			m.Version, versions.URL(), m.Version)
 		return
 	case o.Promoted:
@@ -164,7 +164,7 @@ func printImported(versions *registry.Registry, o training.Outcome, isNew bool) 
 	case o.Shadowed:
 		fmt.Printf("version %s is in %s now, and is a challenger in shadow: live ratings tell (recsys-benthos models compare --live)\n", m.Version, versions.URL())
 	default:
-		fmt.Printf("version %s is in %s now, and was not promoted; to overrule that: recsys-benthos models promote --force %s\n", m.Version, versions.URL(), m.Version)
+		fmt.Printf("version %s is in %s now, and was not promoted; to overrule that: recsys-benthos models promote --force --reason '…' %s\n", m.Version, versions.URL(), m.Version)
 	}
 	if m.Metrics.Holdout > 0 {
 		fmt.Printf("holdout     RMSE %.4f on %d ratings (biases alone %.4f)\n", m.Metrics.RMSE, m.Metrics.Holdout, m.Metrics.BiasRMSE)
