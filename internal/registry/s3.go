@@ -69,7 +69,7 @@ func (b *s3Bucket) where(key string) string { return "s3://" + b.name + "/" + b.
 
 // limited bounds the time of an operation on key.
 func limited(ctx context.Context, key string) (context.Context, context.CancelFunc) {
-	if strings.HasSuffix(key, ".safetensors") {
+	if strings.HasSuffix(key, ".safetensors") || strings.HasSuffix(key, ".parquet") {
 		return context.WithTimeout(ctx, s3ModelTimeout)
 	}
 	return context.WithTimeout(ctx, s3Timeout)

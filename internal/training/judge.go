@@ -27,7 +27,7 @@ func (j Job) judge(ctx context.Context, r *registry.Registry, c *Candidate, cham
 		return found.Verdict, err
 	}
 	v := found.Verdict
-	if found.Twin != nil {
+	if found.Twin != nil && c.imported == nil { // whose twin is itself
 		if v.Refit, err = c.refit(found.Twin); err != nil {
 			return v, err
 		}
@@ -49,6 +49,9 @@ func (j Job) judge(ctx context.Context, r *registry.Registry, c *Candidate, cham
 
 func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, champion string) (gate.Judgement, error) {
 	first := gate.Judgement{Twin: c.twin, Verdict: message.Verdict{Outcome: message.OutcomePromoted, Rule: message.RuleFirst, Reason: "the first version"}}
+	if c.imported != nil && c.imported.mayKnow {
+		first.Warnings = append(first.Warnings, mayKnow)
+	}
 	if champion == "" {
 		return first, nil
 	}
@@ -61,11 +64,18 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 		return gate.Judgement{}, err
 	}
 	share := max(j.Holdout, leastTwinShare)
-	change := j.change(manifest)
-	return gate.Case{
-		Champion: present.Factors(), Version: champion, Until: manifest.Data.Until.UnixMilli(), Expected: manifest.Metrics.RMSE,
+	change, since := j.change(manifest), manifest.Data.Until.UnixMilli()
+	if c.imported != nil {
+		// Nobody knows its recipe, and newer is what neither knows.
+		change, since = gate.RatingHead, max(since, c.imported.Until.UnixMilli())
+	}
+	found, err := gate.Case{
+		Champion: present.Factors(), Version: champion, Until: since, Expected: manifest.Metrics.RMSE,
 		Change: change, Margin: j.Tolerance, Ratings: c.log.Ratings, Threads: j.Parameters.Threads, Seed: holdoutSeed, Share: share,
 		Before: func(ctx context.Context, n int) (*als.Factors, error) {
+			if c.imported != nil {
+				return c.twin, nil
+			}
 			// Also from the champion, who does not know what comes after.
 			_, f, err := j.fit(ctx, firstRatings(c.log, n), warmed(c.chosen, j.Start), j.Start)
 			return f, err
@@ -74,7 +84,7 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 			if champion, err = j.championTwin(ctx, c, manifest, change, share); err != nil || champion == nil {
 				return champion, c.twin, err
 			}
-			if c.twin == nil || share != c.Manifest.Holdout.Share {
+			if c.imported == nil && (c.twin == nil || share != c.Manifest.Holdout.Share) {
 				part, _ := withoutHashed(c.log, share)
 				if _, c.twin, err = j.fit(ctx, part, c.chosen, nil); err != nil {
 					return nil, nil, err
@@ -84,6 +94,10 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 			return champion, c.twin, nil
 		},
 	}.Judge(ctx)
+	if c.imported != nil {
+		found = doubted(found)
+	}
+	return found, err
 }
 
 // championTwin is trained from scratch on what the champion knew, without the hashed

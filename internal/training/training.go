@@ -51,6 +51,8 @@ type Candidate struct {
 	log    ratings.Log    // in the order of time
 	chosen als.Parameters // with what the data chose, from scratch
 	twin   *als.Factors   // without the pairs of Job.Holdout, nil if that is 0
+
+	imported *Imported // nil for what was trained here
 }
 
 // holdoutSeed is the same for all versions, whatever the seed of their starting

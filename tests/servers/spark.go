@@ -57,6 +57,17 @@ func FetchPython(ctx context.Context, packages ...string) (interpreter string, e
 	if _, err := os.Stat(complete); err == nil {
 		return python, nil
 	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", err
+	}
+	unlock, err := lockFile(ctx, venv+".lock") // two that come at once would clear each other's
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(complete); err == nil { // by whoever held the lock
+		return python, nil
+	}
 	if err := runTool(ctx, "python3", "-m", "venv", "--clear", venv); err != nil {
 		return "", fmt.Errorf("making a Python environment: %w; install python3 with venv (Debian: apt-get install python3-venv)", err)
 	}

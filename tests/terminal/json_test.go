@@ -35,6 +35,8 @@ func TestEveryCommandPrintsJSON(t *testing.T) {
 		{"models", "verify", "--registry", f.registry, "--json"},
 		{"models", "export", "--registry", f.registry, "--json", "champion", own("again.tar")},
 		{"models", "import", "--registry", changing, "--json", own("champion.tar")},
+		{"models", "export", "--registry", f.registry, "--format", "spark", "--json", "champion", own("als-model")},
+		{"models", "import", "--registry", changing, "--format", "spark", "--json", own("als-model")},
 		{"models", "challenge", "--registry", changing, "--name", "new", "--json", version},
 		{"models", "withdraw", "--registry", changing, "--json", "new"},
 		{"models", "promote", "--registry", changing, "--force", "--json", version},

@@ -12,14 +12,22 @@ import (
 
 func modelsExportCommand() *cli.Command {
 	return &cli.Command{
-		Name: "export", Usage: "Write a version to a .tar file, or to a folder", ArgsUsage: "VERSION PATH",
-		Description: "  recsys-benthos models export champion champion.tar\n  recsys-benthos models export 20260102-150405-9f86d0 ./version",
-		Flags:       []cli.Flag{registryFlag(), jsonFlag()}, Action: modelsExport,
+		Name: "export", Usage: "Write a version to a .tar file, or to a folder; or for Apache Spark", ArgsUsage: "VERSION PATH",
+		Description: `With --format spark it writes a folder that Spark's ALSModel.load reads, which must not exist or be empty, and says what is lost.
+
+  recsys-benthos models export champion champion.tar
+  recsys-benthos models export 20260102-150405-9f86d0 ./version
+  recsys-benthos models export --format spark champion ./als-model`,
+		Flags: append([]cli.Flag{registryFlag(), jsonFlag(), formatFlag("what import reads")}, sparkExportFlags()...), Action: modelsExport,
 	}
 }
 
 func modelsExport(c *cli.Context) error {
 	args, err := arguments(c, 2)
+	if err != nil {
+		return err
+	}
+	forSpark, err := checkFormat(c, sparkExportFlags())
 	if err != nil {
 		return err
 	}
@@ -30,6 +38,9 @@ func modelsExport(c *cli.Context) error {
 	version, err := versions.Resolve(args[0])
 	if err != nil {
 		return err
+	}
+	if forSpark {
+		return exportToSpark(c, versions, version, args[1])
 	}
 	done := busy("exporting " + version)
 	manifest, err := versions.Export(c.Context, version, args[1])
@@ -46,12 +57,15 @@ func modelsExport(c *cli.Context) error {
 
 func modelsImportCommand() *cli.Command {
 	return &cli.Command{
-		Name: "import", Usage: "Add a version from what export wrote, or from a bare model.safetensors", ArgsUsage: "PATH",
-		Description: `Checksum, names and sizes are verified first. It serves only once it is promoted.
+		Name: "import", Usage: "Add a version from what export wrote, from a bare model.safetensors, or from Apache Spark", ArgsUsage: "PATH",
+		Description: `Checksum, names and sizes are verified first. It serves only once it is promoted. With --format spark PATH is the folder of a
+saved ALSModel, on this machine or at s3://. With --ratings it is compared with the champion as train does, and then may
+become it; on ratings that it may have been trained on it becomes a challenger in shadow at best.
 
   recsys-benthos models import champion.tar
-  recsys-benthos models import --registry 's3://models/movies?region=eu-central-1' ./version/model.safetensors`,
-		Flags: []cli.Flag{registryFlag(), jsonFlag()}, Action: modelsImport,
+  recsys-benthos models import --registry 's3://models/movies?region=eu-central-1' ./version/model.safetensors
+  recsys-benthos models import --format spark --ratings ratings.csv 's3://models/als?region=eu-central-1'`,
+		Flags: append([]cli.Flag{registryFlag(), jsonFlag(), formatFlag("what export wrote")}, sparkImportFlags()...), Action: modelsImport,
 	}
 }
 
@@ -60,9 +74,16 @@ func modelsImport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	ofSpark, err := checkFormat(c, sparkImportFlags())
+	if err != nil {
+		return err
+	}
 	versions, err := openRegistry(c)
 	if err != nil {
 		return err
+	}
+	if ofSpark {
+		return importFromSpark(c, versions, args[0])
 	}
 	done := busy("importing " + args[0])
 	manifest, isNew, err := versions.Import(c.Context, args[0], "recsys-benthos "+version, time.Now())
