@@ -67,6 +67,9 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 		Change: change, Margin: j.Tolerance, Ratings: c.log.Ratings, Threads: j.Parameters.Threads, Seed: holdoutSeed, Share: share,
 		Before: func(ctx context.Context, n int) (*als.Factors, error) {
 			// Also from the champion, who does not know what comes after.
+			if j.Engine != nil {
+				return j.fitElsewhere(ctx, Fit{Parameters: c.chosen, Start: j.Start, Before: ratingAt(c.log, n)})
+			}
 			_, f, err := j.fit(ctx, firstRatings(c.log, n), warmed(c.chosen, j.Start), j.Start)
 			return f, err
 		},
@@ -75,8 +78,7 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 				return champion, c.twin, err
 			}
 			if c.twin == nil || share != c.Manifest.Holdout.Share {
-				part, _ := withoutHashed(c.log, share)
-				if _, c.twin, err = j.fit(ctx, part, c.chosen, nil); err != nil {
+				if c.twin, err = j.challengerTwin(ctx, c, share); err != nil {
 					return nil, nil, err
 				}
 				c.Manifest.Holdout.Share = share
@@ -84,6 +86,16 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 			return champion, c.twin, nil
 		},
 	}.Judge(ctx)
+}
+
+// challengerTwin is trained from scratch without the hashed pairs.
+func (j Job) challengerTwin(ctx context.Context, c *Candidate, share float64) (*als.Factors, error) {
+	if j.Engine != nil {
+		return j.fitElsewhere(ctx, Fit{Parameters: c.chosen, Without: share})
+	}
+	part, _ := withoutHashed(c.log, share)
+	_, twin, err := j.fit(ctx, part, c.chosen, nil)
+	return twin, err
 }
 
 // championTwin is trained from scratch on what the champion knew, without the hashed
@@ -109,6 +121,12 @@ func (j Job) championTwin(ctx context.Context, c *Candidate, manifest registry.M
 		if err != nil || p.Validate() != nil {
 			return nil, nil
 		}
+	}
+	if j.Engine != nil {
+		if p.Algorithm != als.ALS || p.Preference != nil {
+			return nil, nil // the engine does not train such
+		}
+		return j.fitElsewhere(ctx, Fit{Parameters: p, Before: after(manifest.Data.Until.UnixMilli()), Without: share})
 	}
 	part, _ := withoutHashed(until(c.log, manifest.Data.Until.UnixMilli()), share)
 	if len(part.Ratings) == 0 {
