@@ -24,7 +24,8 @@ import model_files
 import ratings_source
 
 MODULES = ("als_blocks.py", "distributed_als.py", "mllib.py")  # what executors need of this folder
-RATINGS_PER_BLOCK = 4_000_000
+RECEIVED = 1 << 30            # bytes that one block receives at a half-step at most: an element of Spark's has to stay below 2 GiB
+MOST_PER_BLOCK = 16_000_000   # ratings
 
 
 def arguments():
@@ -43,7 +44,7 @@ def arguments():
     flag("--holdout", type=float, default=0.1, help="share of the pairs that a twin is not trained on, to measure by; 0 for none")
     flag("--without", type=float, default=0.0, help="share of the pairs that are not trained on at all")
     flag("--keep-twin", action="store_true", help="write the twin too, as the version NAME-twin")
-    flag("--blocks", type=int, default=0, help="of users and of movies; default: one a core, or one for each 4 million ratings if that is more")
+    flag("--blocks", type=int, default=0, help="of users and of movies; default: one a core, or as many as keep what a block receives below 1 GiB if that is more")
     flag("--checkpoint", metavar="URL", help="a folder that all executors reach: what was learnt is written there every few iterations, so that a lost executor costs no more than these")
     flag("--checkpoint-every", type=int, default=3, metavar="ITERATIONS")
     args = parser.parse_args()
@@ -89,6 +90,11 @@ def source_of(args):
     return given or (f"cassandra://{args.cassandra}/{args.keyspace}" if args.cassandra else f"kafka://{args.kafka}/{args.topic}")
 
 
+def blocks_for(ratings, rank):
+    """Each rating may be of another row of the other side, of which bias and factors are sent."""
+    return -(-ratings // min(RECEIVED // (4 * (rank + 1)), MOST_PER_BLOCK))
+
+
 def fit(spark, cells, held, args, blocks, label):
     """Trains on the cells. Returns the training and the RMSE of its biases alone on what is held out, if anything is."""
     problem = distributed_als.Problem(cells, blocks)
@@ -131,7 +137,7 @@ def main():
     say("started", master=spark.sparkContext.master, spark=spark.version, application=spark.sparkContext.applicationId)
     ratings = ratings_source.read(spark, args).persist(distributed_als.KEPT)
     data = describe(ratings, source_of(args))
-    blocks = args.blocks or max(spark.sparkContext.defaultParallelism, -(-data["ratings"] // RATINGS_PER_BLOCK))
+    blocks = args.blocks or max(spark.sparkContext.defaultParallelism, blocks_for(data["ratings"], args.rank))
     say("read", blocks=blocks, **data)
     cells = distributed_als.cells_of(ratings, blocks).persist(distributed_als.KEPT)
     cells.count()

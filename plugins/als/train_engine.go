@@ -48,7 +48,7 @@ func engineField() *service.ConfigField {
 				service.NewStringField(sparkFieldTopic).Description("Of Kafka.").Default("events"),
 			).Description("Where executors read the ratings: one of cassandra, parquet, csv and kafka. They must be those of the store, by which triggers are counted and the gate judges.").
 				LintRule(`root = if [this.cassandra, this.parquet, this.csv, this.kafka].filter(given -> given.or("") != "").length() != 1 { ["give one of cassandra, parquet, csv and kafka"] }`),
-			service.NewIntField(sparkFieldBlocks).Description("Blocks of users and of movies; 0 is one a core, or one for each 4 million ratings if that is more.").Default(0).Advanced(),
+			service.NewIntField(sparkFieldBlocks).Description("Blocks of users and of movies; 0 is one a core, or as many as keep what a block receives at a half-step below 1 GiB if that is more.").Default(0).Advanced(),
 			service.NewStringField(sparkFieldCheckpoint).Description("A folder that all executors reach, as a URL, in which the job keeps what it learnt every three iterations.").Default("").Advanced(),
 			service.NewIntField(sparkFieldGateRatings).Description("Ratings that the gate judges by at most, those of some of the users, in the memory of this process; 0 for all.").Default(20_000_000).Advanced(),
 		).Description("On Spark: spark-submit runs the job that this program carries. It trains als without a head that ranks, and what the gate asks for; the gate judges here. See docs/scaling.md.").Optional(),

@@ -1,0 +1,48 @@
+package als
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
+	"github.com/recsys-benthos/recsys-benthos/internal/recsystest"
+)
+
+func TestAnEngineIsReadOrRefusedWithWhatMendsIt(t *testing.T) {
+	for name, c := range map[string]struct{ engine, want string }{
+		"in this process":   {"engine: {in_process: {}}", ""},
+		"none":              {"", ""},
+		"Spark":             {"algorithm: als\nengine: {spark: {master: yarn, ratings: {parquet: 'hdfs:///ratings'}}}", ""},
+		"another algorithm": {"engine: {spark: {ratings: {parquet: x}}}", "set algorithm: als"},
+		"early stop":        {"algorithm: als\nearly_stop: {share: 0.1}\nengine: {spark: {ratings: {parquet: x}}}", "set the share of early_stop to 0"},
+		"no ratings":        {"algorithm: als\nengine: {spark: {master: yarn}}", "one place to read ratings from is needed"},
+		"two places":        {"algorithm: als\nengine: {spark: {ratings: {parquet: x, kafka: y}}}", "2 are given"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mgr := service.MockResources(service.MockResourcesOptAddCache("rating_store"))
+			mgr.SetGeneric(ratings.StoreKey{Label: "rating_store"}, ratings.Store(recsystest.NewMemoryStore()))
+			conf, err := trainSpec().ParseYAML("registry: file://"+t.TempDir()+"\n"+c.engine, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			trainer, err := newTrainer(conf, mgr)
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got %v, want …%s…", err, c.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := trainer.job.Engine != nil; got != strings.Contains(c.engine, "spark") {
+				t.Errorf("has an engine: %v", got)
+			}
+			if trainer.job.Engine != nil && (trainer.job.Parameters.Preference != nil || trainer.sample != 20_000_000) {
+				t.Errorf("job %+v, sample %d", trainer.job.Parameters, trainer.sample)
+			}
+		})
+	}
+}
