@@ -30,12 +30,14 @@ const (
 	sparkFieldGateRatings = "gate_ratings"
 )
 
+// engineField has no default for the master: a field without one has to be given, which
+// is what tells whether spark is.
 func engineField() *service.ConfigField {
 	return service.NewObjectField(trainFieldEngine,
 		service.NewObjectField(engineFieldInProcess).Description("In this process: `in_process: {}`, as without the field.").Optional(),
 		service.NewObjectField(engineFieldSpark,
 			service.NewStringField(sparkFieldSubmit).Description("The program spark-submit: a path, or a name to find in PATH. It runs as a child in a process group of its own, in deploy mode client.").Default("spark-submit"),
-			service.NewStringField(sparkFieldMaster).Description("Spark's master; empty for that of Spark's own configuration.").Default("").Examples("local[2]", "spark://spark:7077", "yarn", "k8s://https://kubernetes:443"),
+			service.NewStringField(sparkFieldMaster).Description("Spark's master; empty for that of Spark's own configuration.").Examples("local[2]", "spark://spark:7077", "yarn", "k8s://https://kubernetes:443"),
 			service.NewStringMapField(sparkFieldConf).Description("Spark's configuration, each as --conf.").Default(map[string]any{}).Example(map[string]any{"spark.executor.memory": "16g"}),
 			service.NewStringListField(sparkFieldPackages).Description("Maven coordinates of what reads the ratings: the connector of Cassandra, Spark's Kafka source.").Default([]any{}),
 			service.NewStringField(sparkFieldScript).Description("The job to run instead of the one that this program carries.").Default("").Advanced(),

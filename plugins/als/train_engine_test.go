@@ -15,10 +15,10 @@ func TestAnEngineIsReadOrRefusedWithWhatMendsIt(t *testing.T) {
 		"in this process":   {"engine: {in_process: {}}", ""},
 		"none":              {"", ""},
 		"Spark":             {"algorithm: als\nengine: {spark: {master: yarn, ratings: {parquet: 'hdfs:///ratings'}}}", ""},
-		"another algorithm": {"engine: {spark: {ratings: {parquet: x}}}", "set algorithm: als"},
-		"early stop":        {"algorithm: als\nearly_stop: {share: 0.1}\nengine: {spark: {ratings: {parquet: x}}}", "set the share of early_stop to 0"},
+		"another algorithm": {"engine: {spark: {master: yarn, ratings: {parquet: x}}}", "set algorithm: als"},
+		"early stop":        {"algorithm: als\nearly_stop: {share: 0.1}\nengine: {spark: {master: yarn, ratings: {parquet: x}}}", "set the share of early_stop to 0"},
 		"no ratings":        {"algorithm: als\nengine: {spark: {master: yarn}}", "one place to read ratings from is needed"},
-		"two places":        {"algorithm: als\nengine: {spark: {ratings: {parquet: x, kafka: y}}}", "2 are given"},
+		"two places":        {"algorithm: als\nengine: {spark: {master: yarn, ratings: {parquet: x, kafka: y}}}", "2 are given"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mgr := service.MockResources(service.MockResourcesOptAddCache("rating_store"))
