@@ -88,10 +88,6 @@ class Problem:
         sent = received(states, self.links[side], self.blocks)
         return self.rows[side].zip(sent).map(lambda pair: solve(*pair))
 
-    def free(self):
-        for rdd in (*self.rows.values(), *self.links.values()):
-            rdd.unpersist()
-
 
 def _add(a, b):
     return tuple(x + y for x, y in zip(a, b))
@@ -183,8 +179,8 @@ class Training:
             yield state.ids, counts, state.bias, state.factors
 
     def free(self):
-        for states in self.states.values():
-            states.unpersist()
+        for rdd in (*self.states.values(), *self.problem.rows.values(), *self.problem.links.values()):
+            rdd.unpersist()
 
 
 def blocks_of_users(context, blocks, rows, tensors, mean):

@@ -4,6 +4,7 @@ import re
 from pyspark.sql import functions as F
 
 COLUMNS = ["user_id", "movie_id", "rating", "timestamp"]
+DATE = r"^\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d+)?|T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))$"
 MILLISECONDS_FROM = 100_000_000_000  # an epoch from here on is in milliseconds; see internal/message
 
 
@@ -47,7 +48,7 @@ def typed(frame):
     if missing:
         raise SystemExit(f"the ratings have no column {', '.join(missing)}, only {', '.join(types)}: rename what they have to {', '.join(COLUMNS)}")
     if types["timestamp"].startswith("timestamp"):
-        time = F.unix_millis(F.col("timestamp").cast("timestamp"))
+        time = F.expr("unix_millis(cast(timestamp as timestamp))")  # whose function came with Spark 3.5
     else:
         time = milliseconds(F.col("timestamp").cast("bigint"))
     return frame.select(F.col("user_id").cast("bigint"), F.col("movie_id").cast("bigint"), F.col("rating").cast("float"), time.alias("timestamp"))
@@ -91,7 +92,7 @@ def of_events(records):
     whole = r"^\d{1,19}$"
     events = events.filter(F.col("user_id").rlike(whole)).select(
         "event_type", F.col("user_id").cast("bigint"), F.when(F.col("movie_id").rlike(whole), F.col("movie_id").cast("bigint")).alias("movie_id"),
-        F.when(F.col("value").rlike(r"^[0-9.]+$"), F.col("value").cast("float")).alias("rating"), event_time("timestamp").alias("timestamp"))
+        F.when(F.col("value").rlike(r"^[0-9.eE+-]+$"), F.col("value").cast("float")).alias("rating"), event_time("timestamp").alias("timestamp"))
     events = events.dropna(subset=["user_id", "timestamp"]).persist()
     halves = F.col("rating") * 2
     rated = newest(events.filter((F.col("event_type") == "rate") & F.col("movie_id").isNotNull()
@@ -105,6 +106,6 @@ def of_events(records):
 def event_time(name):
     """Milliseconds of RFC 3339, "2026-01-02 15:04:05" in UTC, or an epoch; null of anything else."""
     text = F.trim(F.col(name))
-    is_epoch, is_date = text.rlike(r"^\d{1,18}$"), text.rlike(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$")
+    is_epoch, is_date = text.rlike(r"^\d{1,18}$"), text.rlike(DATE)
     return (F.when(is_epoch, milliseconds(F.when(is_epoch, text).cast("bigint")))
-            .when(is_date, F.unix_millis(F.when(is_date, text).cast("timestamp"))))
+            .when(is_date, F.expr(f"unix_millis(cast(trim({name}) as timestamp))")))

@@ -155,7 +155,8 @@ def main():
         twin, metrics["bias_rmse"] = fit(spark, distributed_als.part(cells, args.holdout, held=False), held, args, blocks, "twin")
         metrics["rmse"], manifest["holdout"]["share"] = twin.rmse(held), args.holdout
         say("measured", rmse=metrics["rmse"], bias_rmse=metrics["bias_rmse"], holdout=metrics["holdout"])
-        twin.problem.free()
+        if not args.keep_twin:
+            twin.free()
     version, _ = fit(spark, cells, None, args, blocks, "version")
     metrics["ratings"] = version.problem.count
     now = datetime.datetime.now(datetime.timezone.utc)
