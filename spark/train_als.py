@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -61,14 +62,15 @@ def say(event, **fields):
 
 
 def session(args):
-    """ANSI mode fails on the first damaged line, where the program passes it over; times without a zone are UTC."""
-    spark = (SparkSession.builder.appName("recsys-benthos training").config("spark.sql.ansi.enabled", "false")
-             .config("spark.sql.session.timeZone", "UTC").getOrCreate())
+    """ANSI mode fails on the first damaged line, where the program passes it over; times without a zone are UTC. Objects are
+    not batched: they are whole blocks, and zip would pack them again at each half-step."""
+    conf = SparkConf().setAppName("recsys-benthos training").set("spark.sql.ansi.enabled", "false").set("spark.sql.session.timeZone", "UTC")
+    context = SparkContext(conf=conf, batchSize=1)
     for module in MODULES:
-        spark.sparkContext.addPyFile(os.path.join(os.path.dirname(os.path.abspath(__file__)), module))
+        context.addPyFile(os.path.join(os.path.dirname(os.path.abspath(__file__)), module))
     if args.checkpoint:
-        spark.sparkContext.setCheckpointDir(args.checkpoint)
-    return spark
+        context.setCheckpointDir(args.checkpoint)
+    return SparkSession.builder.getOrCreate()
 
 
 def describe(ratings, source):
