@@ -55,7 +55,7 @@ func engineField() *service.ConfigField {
 			service.NewIntField(sparkFieldGateRatings).Description("Ratings that the gate judges by at most, those of some of the users, in the memory of this process; 0 for all.").Default(20_000_000).Advanced(),
 		).Description("On Spark: spark-submit runs the job that this program carries. It trains als without a head that ranks, and what the gate asks for; the gate judges here. See docs/scaling.md.").Optional(),
 	).Description("Where models are trained: one of in_process and spark.").Optional().Advanced().
-		LintRule(`root = if this.spark.exists() && this.in_process.exists() { ["fields in_process and spark exclude each other"] }`)
+		LintRule(`root = if this.exists("spark") && this.exists("in_process") { ["fields in_process and spark exclude each other"] }`)
 }
 
 // longestWait is between two attempts: a cluster is not asked for more than once in

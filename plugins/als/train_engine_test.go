@@ -46,3 +46,26 @@ func TestAnEngineIsReadOrRefusedWithWhatMendsIt(t *testing.T) {
 		})
 	}
 }
+
+func TestTheLintOfAnEngineTellsWhatExcludesEachOther(t *testing.T) {
+	linter := service.GlobalEnvironment().FullConfigSchema("", "").NewStreamConfigLinter()
+	for name, c := range map[string]struct{ engine, want string }{
+		"in this process": {"{in_process: {}}", ""},
+		"Spark":           {"{spark: {master: yarn, ratings: {parquet: x}}}", ""},
+		"both":            {"{in_process: {}, spark: {master: yarn, ratings: {parquet: x}}}", "fields in_process and spark exclude each other"},
+		"two places":      {"{spark: {master: yarn, ratings: {parquet: x, csv: y}}}", "give one of cassandra, parquet, csv and kafka"},
+		"no place":        {"{spark: {master: yarn, ratings: {topic: x}}}", "give one of cassandra, parquet, csv and kafka"},
+	} {
+		found, err := linter.LintYAML([]byte("pipeline: {processors: [{als_train: {registry: 'file://x', algorithm: als, engine: " + c.engine + "}}]}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		for _, lint := range found {
+			told = append(told, lint.What)
+		}
+		if text := strings.Join(told, "; "); text != c.want {
+			t.Errorf("%s: got %q, want %q", name, text, c.want)
+		}
+	}
+}
