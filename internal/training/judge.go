@@ -77,6 +77,9 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 				return c.twin, nil
 			}
 			// Also from the champion, who does not know what comes after.
+			if j.Engine != nil {
+				return j.fitElsewhere(ctx, Fit{Parameters: c.chosen, Start: j.Start, Before: ratingAt(c.log, n)})
+			}
 			_, f, err := j.fit(ctx, firstRatings(c.log, n), warmed(c.chosen, j.Start), j.Start)
 			return f, err
 		},
@@ -85,8 +88,7 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 				return champion, c.twin, err
 			}
 			if c.imported == nil && (c.twin == nil || share != c.Manifest.Holdout.Share) {
-				part, _ := withoutHashed(c.log, share)
-				if _, c.twin, err = j.fit(ctx, part, c.chosen, nil); err != nil {
+				if c.twin, err = j.challengerTwin(ctx, c, share); err != nil {
 					return nil, nil, err
 				}
 				c.Manifest.Holdout.Share = share
@@ -98,6 +100,16 @@ func (j Job) compare(ctx context.Context, r *registry.Registry, c *Candidate, ch
 		found = doubted(found)
 	}
 	return found, err
+}
+
+// challengerTwin is trained from scratch without the hashed pairs.
+func (j Job) challengerTwin(ctx context.Context, c *Candidate, share float64) (*als.Factors, error) {
+	if j.Engine != nil {
+		return j.fitElsewhere(ctx, Fit{Parameters: c.chosen, Without: share})
+	}
+	part, _ := withoutHashed(c.log, share)
+	_, twin, err := j.fit(ctx, part, c.chosen, nil)
+	return twin, err
 }
 
 // championTwin is trained from scratch on what the champion knew, without the hashed
@@ -123,6 +135,12 @@ func (j Job) championTwin(ctx context.Context, c *Candidate, manifest registry.M
 		if err != nil || p.Validate() != nil {
 			return nil, nil
 		}
+	}
+	if j.Engine != nil {
+		if p.Algorithm != als.ALS || p.Preference != nil {
+			return nil, nil // the engine does not train such
+		}
+		return j.fitElsewhere(ctx, Fit{Parameters: p, Before: after(manifest.Data.Until.UnixMilli()), Without: share})
 	}
 	part, _ := withoutHashed(until(c.log, manifest.Data.Until.UnixMilli()), share)
 	if len(part.Ratings) == 0 {

@@ -38,6 +38,7 @@ type Job struct {
 	Start      *als.Factors // an earlier model to start from, see als.Task and WarmStart; nil for none
 	StartedBy  string       // its version, for the manifest
 	EarlyStop  EarlyStop
+	Engine     Engine             // nil to train in this process
 	Progress   func(als.Progress) // of each training on the way to the version, one after the other
 	Curve      *Curve             // to fill in; nil, which costs nothing, for none
 	Now        func() time.Time   // nil is time.Now
@@ -70,6 +71,9 @@ func (j Job) Train(ctx context.Context, log ratings.Log) (*Candidate, error) {
 	}
 	started := time.Now()
 	ratings.SortByTime(log.Ratings)
+	if j.Engine != nil {
+		return j.trainByEngine(ctx, log, started)
+	}
 	part, holdout := withoutHashed(log, j.Holdout)
 	c := &Candidate{log: log}
 	var err error

@@ -25,6 +25,7 @@ type trainer struct {
 	patience  time.Duration
 	warm      bool // start from the champion
 	keep      int  // versions, 0 for all
+	sample    int  // ratings that the gate judges an engine's versions by, 0 for all
 	holder    string
 	mgr       *service.Resources
 	log       *service.Logger
@@ -69,7 +70,7 @@ func (t *trainer) Process(ctx context.Context, msg *service.Message) (service.Me
 		return service.MessageBatch{msg}, nil
 	}
 	policy := backoff.NewExponentialBackOff(backoff.WithInitialInterval(200*time.Millisecond),
-		backoff.WithMaxInterval(10*time.Second), backoff.WithMaxElapsedTime(0))
+		backoff.WithMaxInterval(t.longestWait()), backoff.WithMaxElapsedTime(0))
 	err := backoff.RetryNotify(func() error { return t.trigger(ctx, msg) }, backoff.WithContext(policy, ctx),
 		func(err error, wait time.Duration) {
 			t.log.Warnf("Training did not succeed, trying again in %s: %v", wait.Round(time.Millisecond), err)
@@ -225,11 +226,15 @@ func (t *trainer) train(ctx context.Context, store ratings.Store, revision int64
 
 // read reads all that users did.
 func (t *trainer) read(ctx context.Context, store ratings.Store) (log ratings.Log, err error) {
+	sample := training.Sample{Limit: t.sample}
 	if err := store.Scan(ctx, func(batch []ratings.Rating) error {
-		log.Ratings = append(log.Ratings, batch...)
+		sample.Add(batch)
 		return nil
 	}); err != nil {
 		return log, fmt.Errorf("reading the ratings: %w", err)
+	}
+	if log.Ratings = sample.Ratings; sample.Share() < 1 {
+		t.log.Infof("The gate judges by %d ratings, those of a share %g of the users", len(log.Ratings), sample.Share())
 	}
 	if t.job.Parameters.Preference == nil {
 		return log, nil

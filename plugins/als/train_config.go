@@ -38,6 +38,7 @@ const (
 	trainFieldSource     = "source"
 	trainFieldSimulated  = "simulated"
 	trainFieldKeep       = "keep"
+	trainFieldEngine     = "engine"
 )
 
 func trainSpec() *service.ConfigSpec {
@@ -80,6 +81,7 @@ Metrics: als_train_running is 1 while a model is trained; als_train_iteration of
 			service.NewBoolField(trainFieldSimulated).Description("Whether the ratings are generated, for the manifest.").Default(false),
 			service.NewIntField(trainFieldKeep).Description("Versions to keep in the registry: after a training older ones are removed, but for those that a role in so many of the last promotions names. 0 keeps all.").Default(0).
 				LintRule(`root = if this < 0 { ["field keep must be at least 0"] }`),
+			engineField(),
 		).
 		Example("Look every second whether to train", "", `
 input:
@@ -206,8 +208,10 @@ func (t *trainer) parseJob(conf *service.ParsedConfig) (err error) {
 	if job.Source, err = conf.FieldString(trainFieldSource); err != nil {
 		return err
 	}
-	job.Simulated, err = conf.FieldBool(trainFieldSimulated)
-	return err
+	if job.Simulated, err = conf.FieldBool(trainFieldSimulated); err != nil {
+		return err
+	}
+	return t.parseEngine(conf)
 }
 
 func parseParameters(algorithm string, conf *service.ParsedConfig) (p als.Parameters, err error) {

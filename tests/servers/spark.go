@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// pyspark and numpy, which its recommender wants.
-var pythonPackages = []string{"pyspark==4.0.1", "numpy==2.2.6"}
+// PySpark are the packages of Spark, with numpy, which its recommender and our job want.
+var PySpark = []string{"pyspark==4.0.1", "numpy==2.2.6"}
 
 // sparkKafka is what Spark reads and writes Kafka with, beside its own jars.
 var sparkKafka = release{name: "spark-kafka-4.0.1", dependencies: []string{
@@ -36,7 +36,7 @@ func FetchSpark(ctx context.Context) (Spark, error) {
 	if err != nil {
 		return Spark{}, err
 	}
-	python, err := FetchPython(ctx, pythonPackages...)
+	python, err := FetchPython(ctx, PySpark...)
 	if err != nil {
 		return Spark{}, err
 	}
