@@ -23,7 +23,7 @@ func ForPySparkTest(t testing.TB) (interpreter string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pySparkFetch)
 	defer cancel()
-	python, err := FetchPython(ctx, pythonPackages...)
+	python, err := FetchPython(ctx, PySpark...)
 	if err != nil {
 		need(t, "PySpark, from Python's package registry: "+err.Error())
 	}
