@@ -24,10 +24,8 @@ import (
 // that of its process group too.
 func sparkTrainer(t *testing.T) (trainer *trainer, pids, checkpoints string) {
 	t.Helper()
-	python, err := servers.FetchPython(t.Context(), servers.PySpark...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	python := servers.ForPySparkTest(t)
+	t.Setenv("PYSPARK_PYTHON", python) // PySpark's own programs look for it there
 	dir := t.TempDir()
 	pids, checkpoints = filepath.Join(dir, "pids"), filepath.Join(dir, "checkpoints")
 	all := recsystest.Ratings(60, 40, 0.4, 1)

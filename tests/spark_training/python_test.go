@@ -15,13 +15,11 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/tests/servers"
 )
 
-// python is the interpreter that has PySpark.
+// python is the interpreter that has PySpark, where PySpark's own programs look for it.
 func python(t *testing.T) string {
 	t.Helper()
-	found, err := servers.FetchPython(t.Context(), servers.PySpark...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	found := servers.ForPySparkTest(t)
+	t.Setenv("PYSPARK_PYTHON", found)
 	return found
 }
 

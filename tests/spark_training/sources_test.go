@@ -89,7 +89,7 @@ func TestSourcesGiveWhatAStoreHolds(t *testing.T) {
 	}
 	registry := filepath.Join(dir, "registry")
 	cmd := exec.CommandContext(t.Context(), interpreter, "testdata/sources.py", "../../spark", filepath.Join(dir, "events.jsonl"), filepath.Join(dir, "ratings.csv"), registry)
-	cmd.Env, cmd.Stderr = append(os.Environ(), "PYSPARK_PYTHON="+interpreter), os.Stderr
+	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
