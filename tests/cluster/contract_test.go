@@ -5,11 +5,14 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -23,9 +26,10 @@ type originalPrediction struct {
 }
 
 // TestContractWithTheOriginal plays a producer and the consumers of the original
-// system: their topic, keys, JSON, tables and index.
+// system: their topic, keys, JSON, tables, index, and the model that Spark saved.
 func TestContractWithTheOriginal(t *testing.T) {
 	s := sharedSystem(t, 1)
+	version := s.serveOriginalModel(t)
 	account := s.open(t, s.newTraffic(1))
 	s.startFleet(t, 1)
 	for _, topic := range []string{"events", "requests"} { // what is to be learned, and what is to be predicted
@@ -43,11 +47,26 @@ func TestContractWithTheOriginal(t *testing.T) {
 	for _, record := range predictions {
 		t.Logf("%s", record.Value)
 		s.checkOriginalPrediction(t, record)
+		if got := gjson.GetBytes(record.Value, "model_version").Str; got != version {
+			t.Errorf("predicted by version %s, want %s, which Spark trained", got, version)
+		}
 	}
 	t.Run("tables", func(t *testing.T) { originalTables(t, s) })
 	if letters := account.letters(t); len(letters) > 0 {
 		t.Errorf("dead letters: %v", letters)
 	}
+}
+
+// serveOriginalModel imports the folder that the original's Spark saved, and has it
+// serve until the test ends.
+func (s *system) serveOriginalModel(t *testing.T) (version string) {
+	t.Helper()
+	folder := filepath.Join(os.Getenv("RECSYS_DATA"), "spark-2.4-als-model")
+	told := s.command(t, "models", "import", "--format", "spark", "--json", folder)
+	version = gjson.Get(told[strings.Index(told, "{"):], "version").Str
+	s.command(t, "models", "promote", "--force", version)
+	t.Cleanup(func() { s.command(t, "models", "rollback") })
+	return version
 }
 
 // checkOriginalPrediction demands names and types of the original's fields, its
