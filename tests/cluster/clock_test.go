@@ -43,6 +43,25 @@ func jumpNode(name string, which pick, ahead time.Duration) fault {
 	}}
 }
 
+// jumpController is jumpNode of the controller of Kafka, which is started again where
+// its clock was behind: as a broker, Kafka 4.1 sends itself no heartbeats from then on
+// ("the RPC got timed out before it could be sent"), and stays fenced.
+func jumpController(ahead time.Duration) fault {
+	f := jumpNode("the controller of Kafka", controller, ahead)
+	f.inject = func(t *testing.T, s *system, _ *fleet) {
+		withNode(t, s, controller, func(ctx context.Context, node *servers.Node) error {
+			setClock(t, node.Pid(), ahead)
+			time.Sleep(astray)
+			setClock(t, node.Pid(), 0)
+			if ahead > 0 {
+				return nil
+			}
+			return errors.Join(node.Stop(ctx), node.Start(ctx))
+		})
+	}
+	return f
+}
+
 // nodeIsAhead demands that a Cassandra node tells the time of the fault.
 func (s *system) nodeIsAhead(t *testing.T, node *servers.Node, ahead time.Duration) {
 	t.Helper()

@@ -58,7 +58,7 @@ func clockFaults() (all []fault) {
 			jumpPipeline("ingest", ingestProcess, ahead),
 			jumpPipeline("index", indexProcess, ahead),
 			jumpNode("a broker that leads", leader, ahead),
-			jumpNode("the controller of Kafka", controller, ahead),
+			jumpController(ahead),
 			jumpNode("a Cassandra node", cassandraNode, ahead),
 		)
 	}
