@@ -160,6 +160,7 @@ func (s *stage) positioned(ctx context.Context, reader *kgo.Client, topic string
 	for range 100 {
 		for id := range int32(partitions) {
 			s.client.Produce(ctx, &kgo.Record{Topic: topic, Partition: id, Key: []byte{byte(id)}, Value: []byte("{}")}, nil)
+			s.probes++
 		}
 		poll, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 		fetches := reader.PollFetches(poll)

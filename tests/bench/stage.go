@@ -21,6 +21,7 @@ type stage struct {
 	servers *servers.Kafka
 	client  *kgo.Client
 	admin   *kadm.Client
+	probes  int64 // records of positioned
 }
 
 // openStage starts Kafka once for all tables.
@@ -48,7 +49,7 @@ func newStage(kafka *servers.Kafka) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stage{kafka, client, kadm.NewClient(client)}, nil
+	return &stage{servers: kafka, client: client, admin: kadm.NewClient(client)}, nil
 }
 
 func (s *stage) close() {
