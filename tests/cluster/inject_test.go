@@ -126,9 +126,10 @@ func (s *system) suffer(t *testing.T, f *fleet, wrong fault) {
 		defer close(sent)
 		traffic.send(s.broker, wrong.lasts+lead)
 	}()
-	eventually(t, time.Minute, func() error { // until it flows
+	flowing := min(int64(traffic.requests/5), int64(10*float64(traffic.requests)/(wrong.lasts+lead).Seconds())) // of ten seconds at most
+	eventually(t, time.Minute, func() error {                                                                   // until it flows
 		ends, err := s.broker.ends("predictions")
-		if done := total(ends) - before; err == nil && done < int64(traffic.requests/5) {
+		if done := total(ends) - before; err == nil && done < flowing {
 			err = fmt.Errorf("%d predictions", done)
 		}
 		return err
