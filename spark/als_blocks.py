@@ -9,9 +9,17 @@ with n the row's number of ratings. A block is an equal share of the rows, chose
 by a hash of their ids; what it needs of the other side is told once, as the
 OutBlocks of Spark's own ALS are, and only that is sent to it at each half-step.
 """
+import sys
+import zipimport
 from collections import namedtuple
 
 import numpy as np
+
+# A worker of Spark has Python forget its caches before each task, which reads the index of pyspark.zip anew for each of
+# its folders: a tenth of a second a task, more than the task. What is loaded once needs no finder any more.
+for path, finder in list(sys.path_importer_cache.items()):
+    if isinstance(finder, zipimport.zipimporter):
+        del sys.path_importer_cache[path]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 USERS, MOVIES = 1, 2  # sides, as internal/als counts them among its random numbers
