@@ -58,8 +58,8 @@ func engineField() *service.ConfigField {
 		LintRule(`root = if this.exists("spark") && this.exists("in_process") { ["fields in_process and spark exclude each other"] }`)
 }
 
-// longestWait is between two attempts: a cluster is not asked for more than once in
-// five minutes.
+// longestWait is between two attempts that failed one after the other: longer where
+// each asks a cluster for executors.
 func (t *trainer) longestWait() time.Duration {
 	if t.job.Engine != nil {
 		return 5 * time.Minute
