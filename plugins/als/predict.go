@@ -61,7 +61,7 @@ A user whom a challenger serves gets its prediction, and role says so. Where the
 
 With evaluate, a prediction with an actual rating says what it has to beat, and how sure the version is: baseline is what biases alone predict, kept current rating by rating; stddev is the standard deviation of the rating, from versions of the algorithms als_vb and als_bayes.
 
-Metrics: als_predict_cold counts predictions with an unknown user or movie, als_predict_rated those with an actual rating that is not late, and als_predict_squared_error adds up the squares of their errors in stars: the root of the quotient of their rates is the live RMSE. als_predict_rmse is that of about the last 1,000 of this process. als_predict_delay is the time from a request's record to its prediction, of all in small batches and of one in 16 in large ones.
+Metrics: als_predict_cold counts predictions with an unknown user or movie, als_predict_rated those with an actual rating that is not late, and als_predict_squared_error adds up the squares of their errors in stars: the root of the quotient of their rates is the live RMSE. als_predict_rmse is that of about the last 1,000 of this process. als_predict_delay is the time from a request's record to its prediction, of all in small batches and of one in 64 in large ones.
 
 Requests of the kinds recommend, similar, explain and audience are left as they are, with their kind as the metadata recsys_kind: als_recommend, als_similar, als_explain and als_audience answer them, there or in a pipeline of their own.
 

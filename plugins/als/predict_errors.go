@@ -14,7 +14,7 @@ const liveWindow = 1000
 
 // delaySample is how many predictions of a large batch one delay is told of: to tell of
 // each would cost more than 1 % of a prediction, and they hardly differ.
-const delaySample = 16
+const delaySample = 64
 
 // predictErrors is how well versions predict ratings that are new to them, as two
 // counters that are added up over processes: the root of the quotient of their rates

@@ -32,10 +32,7 @@ pipeline:
   processors:
     - mapping: |
         root = if content().string().contains("bad") { throw("rating_event: value is bad") } else { "done " + content().string() }
-output:
-  fallback:
-    - reject_errored: {kafka_franz: {seed_brokers: [$ADDR], topic: predictions, key: '${! @kafka_key }', max_message_bytes: 2KiB}}
-    - resource: dead_letters
+output:$OUTPUT
 
 output_resources:
   - label: dead_letters
@@ -47,7 +44,27 @@ output_resources:
     processors: [{dead_letter: {}}]
 `
 
+// The two shapes in which a pipeline may end.
+const (
+	fallbackYAML = `
+  fallback:
+    - reject_errored: {kafka_franz: {seed_brokers: [$ADDR], topic: predictions, key: '${! @kafka_key }', max_message_bytes: 2KiB}}
+    - resource: dead_letters`
+	ownYAML = `
+  kafka_franz:
+    {seed_brokers: [$ADDR], topic: predictions, key: '${! @kafka_key }', max_message_bytes: 2KiB, dead_letters: {resource: dead_letters}}`
+)
+
+func streamConfig(output, address string) string {
+	return strings.NewReplacer("$OUTPUT", strings.ReplaceAll(output, "$ADDR", address), "$ADDR", address).Replace(streamYAML)
+}
+
 func TestGoodMessagesArriveOnceInOrderAndBadOnesAsDeadLetters(t *testing.T) {
+	t.Run("fallback", func(t *testing.T) { testStream(t, fallbackYAML) })
+	t.Run("dead_letters", func(t *testing.T) { testStream(t, ownYAML) })
+}
+
+func testStream(t *testing.T, output string) {
 	b, err := broker.Open(broker.Config{
 		Dir: t.TempDir(), Address: "127.0.0.1:0",
 		Topics: []broker.Topic{{Name: "events"}, {Name: "predictions"}, {Name: "dead_letters"}},
@@ -84,7 +101,7 @@ func TestGoodMessagesArriveOnceInOrderAndBadOnesAsDeadLetters(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	stop := runStream(t, strings.ReplaceAll(streamYAML, "$ADDR", b.Addr()))
+	stop := runStream(t, streamConfig(output, b.Addr()))
 	predictions := readTopic(ctx, t, b.Addr(), "predictions", len(good))
 	letters := readTopic(ctx, t, b.Addr(), "dead_letters", len(bad))
 	stop()
@@ -149,7 +166,7 @@ func TestAnOutageAndAStopMeanwhileMakeNoDeadLetters(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	yaml := strings.ReplaceAll(streamYAML, "$ADDR", b.Addr())
+	yaml := streamConfig(ownYAML, b.Addr())
 	stop := runStream(t, yaml)
 	readTopic(ctx, t, b.Addr(), "predictions", count/10)
 	b.Close()

@@ -100,6 +100,12 @@ func (o *output) Connect(ctx context.Context) error {
 		client.Close()
 		return err
 	}
+	if o.conf.deadLetters != nil {
+		if err := o.conf.deadLetters.Prime(); err != nil {
+			client.Close()
+			return err
+		}
+	}
 	o.client, o.admin, o.id = client, kadm.NewClient(client), id
 	watching, stop := context.WithCancel(context.Background())
 	o.stop = stop
@@ -162,8 +168,8 @@ func (o *output) askLimit(ctx context.Context, topic string) (int32, error) {
 	return 0, nil
 }
 
-// WriteBatch returns when all messages are written. It fails single messages
-// that can never be written, and all of them only when ctx ends.
+// WriteBatch returns when all messages are written, to Kafka or to the dead letters. It
+// fails single messages that can never be written, and all of them only when ctx ends.
 func (o *output) WriteBatch(ctx context.Context, messages service.MessageBatch) error {
 	o.mu.Lock()
 	client := o.client
@@ -173,6 +179,12 @@ func (o *output) WriteBatch(ctx context.Context, messages service.MessageBatch) 
 	}
 	w := &write{output: o, plain: client, client: client, messages: messages, records: make([]kgo.Record, len(messages))}
 	for i, m := range messages {
+		if o.conf.deadLetters != nil {
+			if err := m.GetError(); err != nil {
+				w.reject(i, err)
+				continue
+			}
+		}
 		if o.conf.skip != "" {
 			if _, set := m.MetaGetImmut(o.conf.skip); set {
 				continue
@@ -187,10 +199,7 @@ func (o *output) WriteBatch(ctx context.Context, messages service.MessageBatch) 
 	if err := w.run(ctx); err != nil {
 		return err
 	}
-	if w.failed == nil {
-		return nil // a nil *BatchError would be an error
-	}
-	return w.failed
+	return w.settle(ctx)
 }
 
 // transactionOf returns the transaction that a message belongs to, or nil. One
@@ -323,15 +332,19 @@ func (o *output) placeRecord(ctx context.Context, m *service.Message, r *kgo.Rec
 }
 
 // Close drops what is not written; Benthos calls it after the last WriteBatch.
-func (o *output) Close(context.Context) error {
+func (o *output) Close(ctx context.Context) error {
 	o.mu.Lock()
 	client := o.client
 	o.client, o.closed = nil, true
 	o.mu.Unlock()
-	if client != nil {
-		o.stop()
-		o.watch.Wait()
-		client.Close()
+	if client == nil {
+		return nil
+	}
+	o.stop()
+	o.watch.Wait()
+	client.Close()
+	if o.conf.deadLetters != nil { // it was started with the client
+		return o.conf.deadLetters.Close(ctx)
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ const (
 	fieldMaxInFlight     = "max_in_flight"
 	fieldSkipMetadata    = "skip_metadata"
 	fieldReplyTopics     = "reply_topics"
+	fieldDeadLetters     = "dead_letters"
 )
 
 const (
@@ -62,18 +63,19 @@ A message with the metadata `+"`kafka_tombstone`"+` set to `+"`true`"+` is writt
 }`).
 		Example("Predictions, and what could not be predicted", "Writes good messages to one topic and failed ones, with their original bytes and the reason, to another.", `
 output:
-  fallback:
-    - reject_errored:
-        kafka_franz:
-          seed_brokers: ["${KAFKA_BROKERS:127.0.0.1:9092}"]
-          topic: predictions
-          key: ${! @kafka_key }
-    - kafka_franz:
+  kafka_franz:
+    seed_brokers: ["${KAFKA_BROKERS:127.0.0.1:9092}"]
+    topic: predictions
+    key: ${! @kafka_key }
+    dead_letters:
+      kafka_franz:
         seed_brokers: ["${KAFKA_BROKERS:127.0.0.1:9092}"]
         topic: dead_letters
         key: ${! @kafka_key }
         metadata:
           include_patterns: [".*"]
+      processors:
+        - dead_letter: {}
 `)
 }
 
@@ -103,6 +105,7 @@ func recordFields() []*service.ConfigField {
 			Description("The name of a metadata: messages that have it are not written, and count as written. A `switch` around the output would do the same, and cost all other messages a microsecond each.").
 			Default("").Advanced(),
 		replyTopicsField(),
+		deadLettersField(),
 		service.NewInterpolatedStringField(fieldTimestampMs).
 			Description("The timestamp of each record in milliseconds since 1970; the current time by default.").
 			Example("${! @kafka_timestamp_ms }").Optional().Advanced(),
@@ -148,8 +151,9 @@ type outputConfig struct {
 	partition       *service.InterpolatedString
 	timestamp       *service.InterpolatedString
 	headers         *service.MetadataFilter
-	skip            string   // metadata of messages that are not written; empty for none
-	replyTopics     []string // that a record that was read may ask for; empty: none may
+	skip            string               // metadata of messages that are not written; empty for none
+	replyTopics     []string             // that a record that was read may ask for; empty: none may
+	deadLetters     *service.OwnedOutput // of messages that have failed; nil for none
 	maxMessageBytes int32
 }
 
@@ -205,6 +209,11 @@ func (c *outputConfig) parseRecord(conf *service.ParsedConfig) error {
 	}
 	if c.skip, err = conf.FieldString(fieldSkipMetadata); err != nil {
 		return err
+	}
+	if conf.Contains(fieldDeadLetters) {
+		if c.deadLetters, err = conf.FieldOutput(fieldDeadLetters); err != nil {
+			return err
+		}
 	}
 	c.replyTopics, err = parseReplyTopics(conf, c.topic)
 	return err

@@ -25,7 +25,7 @@ type write struct {
 	messages service.MessageBatch
 	records  []kgo.Record
 	pending  []int // indexes of records that are not written yet, in order
-	failed   *service.BatchError
+	rejected []rejected
 }
 
 // recordErrors says which records were not written, and why.
@@ -74,7 +74,7 @@ func (w *write) runPlain(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		single = w.settle(errs, single)
+		single = w.sort(errs, single)
 	}
 	return nil
 }
@@ -93,9 +93,9 @@ func (w *write) produceSingly(ctx context.Context) (recordErrors, error) {
 	return all, nil
 }
 
-// settle rejects what can never succeed and keeps the rest of the failed
+// sort rejects what can never succeed and keeps the rest of the failed
 // pending. It returns whether these have to be sent one by one.
-func (w *write) settle(errs recordErrors, single bool) bool {
+func (w *write) sort(errs recordErrors, single bool) bool {
 	var again []int
 	singleNext := single
 	for _, i := range w.pending {
@@ -116,12 +116,7 @@ func (w *write) settle(errs recordErrors, single bool) bool {
 	return singleNext
 }
 
-func (w *write) reject(i int, rejection *message.Rejection) {
-	if w.failed == nil {
-		w.failed = service.NewBatchError(w.messages, rejection)
-	}
-	w.failed.Failed(i, rejection)
-}
+func (w *write) reject(i int, err error) { w.rejected = append(w.rejected, rejected{i, err}) }
 
 func (w *write) logSlow(line string) {
 	if w.slow.pass(line, time.Now()) {

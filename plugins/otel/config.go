@@ -5,7 +5,6 @@ import (
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 )
 
 const (
@@ -63,7 +62,7 @@ func init() {
 				return nil, err
 			}
 			if len(c.http)+len(c.grpc) == 0 {
-				return noop.NewTracerProvider(), nil
+				return silent{}, nil
 			}
 			return newProvider(c)
 		})

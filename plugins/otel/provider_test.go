@@ -146,7 +146,7 @@ func TestWithoutACollectorThereAreNoTraces(t *testing.T) {
 // none of Benthos.
 func BenchmarkNotSampled(b *testing.B) {
 	for name, p := range map[string]api.TracerProvider{
-		"none": noop.NewTracerProvider(), "sampling": open(b, "http: [{address: '127.0.0.1:1'}]\nsampling: {enabled: true, ratio: 0.0}"),
+		"none": noop.NewTracerProvider(), "no collector": silent{}, "sampling": open(b, "http: [{address: '127.0.0.1:1'}]\nsampling: {enabled: true, ratio: 0.0}"),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -154,9 +154,7 @@ func (b *bench) startAPI(ctx context.Context, env ...string) (*apiProcess, error
 	if o.address, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	b.metrics = "prometheus" // as config/service.yaml has it
 	o.process, err = b.startOurs(ctx, b.embedded(), append([]string{"RECSYS_LISTEN=" + o.address, "RECSYS_STATE=" + state}, env...), "api", "models")
-	b.metrics = ""
 	if err != nil {
 		return nil, err
 	}

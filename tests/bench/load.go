@@ -151,10 +151,7 @@ func (l *loaded) open(ctx context.Context) (err error) {
 	if l.events, err = l.bench.events(3); err != nil {
 		return err
 	}
-	metrics := l.bench.metrics
-	l.bench.metrics = "prometheus"
 	l.process, err = l.bench.startOurs(ctx, l.bench.embedded(), []string{"KAFKA_BROKERS=" + l.address(), "RECSYS_EVALUATE=true"}, "predict", "models")
-	l.bench.metrics = metrics
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,6 @@ type bench struct {
 	messages, rows, rounds int
 	duration, soak         time.Duration
 	pprof                  string
-	metrics                string // exporter of our processes, other than json_api, of which lag is read
 
 	root   string // the repository
 	dir    string // removed at the end

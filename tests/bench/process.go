@@ -3,13 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -71,37 +68,32 @@ func (p *process) follow(stdout io.Reader) {
 	}
 }
 
-// serviceConfig is config/service.yaml with the profiler, which costs nothing
-// while nobody asks.
-const serviceConfig = `
-http:
-  address: %s
-  debug_endpoints: true
-metrics:
-  %s: {}
-logger:
-  level: WARN
-shutdown_timeout: 4s
-`
-
-// startOurs runs pipelines of the repository, unchanged, with a profile.
+// startOurs runs pipelines of the repository, unchanged, with a profile and
+// config/service.yaml. The profiler costs nothing while nobody asks.
 func (b *bench) startOurs(ctx context.Context, profile string, env []string, pipelines ...string) (*process, error) {
-	return b.startWith(ctx, fmt.Sprintf(serviceConfig, "%s", cmp.Or(b.metrics, "json_api")), profile, env, pipelines...)
+	admin, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	env = append([]string{"RECSYS_ADMIN=" + admin, "RECSYS_DEBUG=true", "LOG_LEVEL=WARN"}, env...)
+	return b.startStreams(ctx, "config/service.yaml", admin, profile, env, pipelines...)
 }
 
 // startWith does it with a service configuration that has %s in the place of the
 // address of the admin server.
 func (b *bench) startWith(ctx context.Context, config, profile string, env []string, pipelines ...string) (*process, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	admin, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	admin := listener.Addr().String()
-	listener.Close()
 	service := filepath.Join(b.dir, "service-"+admin+".yaml")
 	if err := os.WriteFile(service, fmt.Appendf(nil, config, admin), 0o600); err != nil {
 		return nil, err
 	}
+	return b.startStreams(ctx, service, admin, profile, env, pipelines...)
+}
+
+func (b *bench) startStreams(ctx context.Context, service, admin, profile string, env []string, pipelines ...string) (*process, error) {
 	args := []string{"streams", "-o", service, "-r", profile}
 	for _, name := range pipelines {
 		args = append(args, "pipelines/"+name+".yaml")
@@ -181,7 +173,7 @@ func peakRSSOf(pid int) int64 {
 // lag is what our process has still to do by its own account; false while it
 // does not know all its partitions.
 func (p *process) lag(ctx context.Context, partitions int) (int64, bool) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/stats", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/metrics", nil)
 	if err != nil {
 		return 0, false
 	}
@@ -190,16 +182,18 @@ func (p *process) lag(ctx context.Context, partitions int) (int64, bool) {
 		return 0, false
 	}
 	defer response.Body.Close()
-	var stats map[string]any
-	if err := json.NewDecoder(response.Body).Decode(&stats); err != nil {
-		return 0, false
-	}
 	var sum int64
-	for name, value := range stats {
-		if lag, ok := value.(float64); ok && strings.HasPrefix(name, "kafka_lag{") {
-			sum += int64(lag)
-			partitions--
+	metrics := bufio.NewScanner(response.Body)
+	for metrics.Scan() {
+		if !strings.HasPrefix(metrics.Text(), "kafka_lag{") {
+			continue
 		}
+		lag, err := strconv.ParseFloat(metrics.Text()[strings.LastIndexByte(metrics.Text(), ' ')+1:], 64)
+		if err != nil {
+			return 0, false
+		}
+		sum += int64(lag)
+		partitions--
 	}
 	return sum, partitions == 0
 }

@@ -47,6 +47,12 @@ var breakers = []string{"archive", "dedupe", "group_by", "group_by_value", "sele
 //	    - reject_errored: {…}
 //	    - resource: dead_letters
 //
+// or, where the output is one to Kafka:
+//
+//	output:
+//	  kafka_franz:
+//	    dead_letters: {resource: dead_letters}
+//
 // The pipeline dashboard, which reads dead letters, drops its own. The pipeline
 // api has no dead letters: what fails is the answer to a client, who has the
 // request still, so that its output is a reject_errored and nothing else.
@@ -57,6 +63,7 @@ func checkShape(name string, p pipelineConfig) error {
 	}
 	outputs, isList := p.Output["fallback"].([]any)
 	_, rejectsOnly := p.Output["reject_errored"]
+	kafka, isKafka := p.Output["kafka_franz"].(map[string]any)
 	switch {
 	case p.Buffer != nil:
 		return fmt.Errorf("buffer: acknowledges what is not durable")
@@ -66,6 +73,10 @@ func checkShape(name string, p pipelineConfig) error {
 		return checkProcessors(p)
 	case name == "api":
 		return fmt.Errorf("output is not a reject_errored and nothing else: %v", slices.Sorted(maps.Keys(p.Output)))
+	case len(p.Output) == 1 && isKafka && fmt.Sprint(kafka["dead_letters"]) == fmt.Sprint(last):
+		return checkProcessors(p)
+	case len(p.Output) == 1 && isKafka:
+		return fmt.Errorf("output.kafka_franz.dead_letters is %v, want %v", kafka["dead_letters"], last)
 	case len(p.Output) != 1 || !isList:
 		return fmt.Errorf("output is not a fallback and nothing else: %v", slices.Sorted(maps.Keys(p.Output)))
 	case len(outputs) != 2:
@@ -126,6 +137,9 @@ func TestTheShapeCheckFindsWhatIsWrong(t *testing.T) {
 	const good = "output: {fallback: [{reject_errored: {drop: {}}}, {resource: dead_letters}]}"
 	for name, c := range map[string]struct{ pipeline, yaml, problem string }{
 		"the shape":                      {"x", good, ""},
+		"Kafka's own":                    {"x", "output: {kafka_franz: {topic: x, dead_letters: {resource: dead_letters}}}", ""},
+		"Kafka's own dropped":            {"x", "output: {kafka_franz: {topic: x, dead_letters: {drop: {}}}}", "output.kafka_franz.dead_letters is map[drop:map[]], want map[resource:dead_letters]"},
+		"Kafka without dead letters":     {"x", "output: {kafka_franz: {topic: x}}", "output.kafka_franz.dead_letters is <nil>, want map[resource:dead_letters]"},
 		"a plain output":                 {"x", "output: {drop: {}}", "output is not a fallback and nothing else: [drop]"},
 		"processors beside the fallback": {"x", "output: {fallback: [], processors: []}", "output is not a fallback and nothing else: [fallback processors]"},
 		"no dead letters":                {"x", "output: {fallback: [{reject_errored: {drop: {}}}]}", "output.fallback has 1 outputs, want 2"},
