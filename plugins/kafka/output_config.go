@@ -74,8 +74,6 @@ output:
         key: ${! @kafka_key }
         metadata:
           include_patterns: [".*"]
-      processors:
-        - dead_letter: {}
 `)
 }
 
