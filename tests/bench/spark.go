@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -15,13 +17,17 @@ import (
 var sparkProgram []byte
 
 // sparkTable compares our predictor with the original's on Spark Structured
-// Streaming, over the same requests.
+// Streaming, over the same requests, with the same model.
 func sparkTable(ctx context.Context, b *bench) (table, error) {
 	spark, err := servers.FetchSpark(ctx)
 	if err != nil {
 		return table{}, err
 	}
 	model, err := b.sparkModel()
+	if err != nil {
+		return table{}, err
+	}
+	imported, err := b.importModel(ctx, model)
 	if err != nil {
 		return table{}, err
 	}
@@ -41,7 +47,7 @@ func sparkTable(ctx context.Context, b *bench) (table, error) {
 		if err != nil {
 			return result{}, err
 		}
-		p, err := b.startOurs(ctx, b.embedded(), []string{"KAFKA_BROKERS=" + s.address()}, "predict", "models")
+		p, err := b.startOurs(ctx, b.embedded(), []string{"KAFKA_BROKERS=" + s.address(), "RECSYS_REGISTRY=" + imported}, "predict", "models")
 		if err != nil {
 			return result{}, err
 		}
@@ -97,6 +103,22 @@ func (b *bench) catchUpThenWait(ctx context.Context, s *stage, p *process, n int
 	}
 	r.p50, r.p99, err = b.latency(ctx, s, p, load{topic: replies, perSecond: sparkRate, duration: b.duration})
 	return r, err
+}
+
+// importModel returns the URL of a registry whose champion is a model that Spark saved.
+func (b *bench) importModel(ctx context.Context, folder string) (string, error) {
+	url := "file://" + filepath.Join(b.dir, "imported")
+	out, err := exec.CommandContext(ctx, b.binary, "models", "import", "--format", "spark", "--json", "--registry", url, folder).Output()
+	if err != nil {
+		return "", fmt.Errorf("importing %s: %w", folder, err)
+	}
+	var manifest struct {
+		Version string `json:"version"`
+	}
+	if err := json.Unmarshal(out, &manifest); err != nil {
+		return "", fmt.Errorf("importing %s: %w", folder, err)
+	}
+	return url, b.run(ctx, b.binary, "models", "promote", "--force", "--registry", url, manifest.Version)
 }
 
 // sparkModel is the folder of the original's model, beside MovieLens.

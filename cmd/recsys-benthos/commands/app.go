@@ -105,15 +105,6 @@ func schema() *service.ConfigSchema {
 	return s
 }
 
-// heapFloor counts as heap but is never touched, so that it takes no memory. The
-// garbage collector works when the heap has doubled: a small service would have it
-// work all the time, and with this works less often for 12 MiB more.
-//
-//lint:ignore U1000 being kept is its use
-var heapFloor []byte
-
-func init() { heapFloor = make([]byte, 12<<20) }
-
 // boundMemory has the garbage collector work harder before memory passes what
 // `up` promises (GOMEMLIMIT takes precedence). Other commands may need more.
 func boundMemory() {
