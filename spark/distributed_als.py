@@ -113,7 +113,7 @@ class Training:
 
     def biases(self):
         """The biases alone: what training starts from, and the baseline that factors have to beat."""
-        mean, lam, nu = self.mean, self.args.lam, self.args.nu
+        mean, lam, nu = self.mean, self.args.bias_lam, self.args.nu
         states = {"users": self.problem.rows["users"].map(
             lambda rows: als.State(rows.ids, np.zeros(len(rows.ids), np.float32), np.zeros((len(rows.ids), 0), np.float32), 0.0))}
 
