@@ -36,7 +36,7 @@ def arguments():
     flag = parser.add_argument
     flag("--registry", metavar="URL", required=True, help="to write the version to: file:///folder, s3a://bucket/folder, or what else Hadoop opens")
     flag("--version", help="its name; default: time and checksum")
-    flag("--algorithm", choices=list(LAMBDAS), default="als", help="mllib is Spark's own ALS on what biases leave, .005 to .007 stars worse")
+    flag("--algorithm", choices=list(LAMBDAS), default="als", help="mllib is Spark's own ALS on what biases leave, .004 to .006 stars worse; it needs --checkpoint")
     flag("--rank", type=int, default=64)
     flag("--lambda", dest="lam", type=float, help=f"default: {LAMBDAS['als']}, and {LAMBDAS['mllib']} of mllib, which multiplies it by the number of ratings")
     flag("--nu", type=float, default=0.5)
@@ -57,6 +57,8 @@ def arguments():
     for name, (least, most) in ranges.items():
         if not least <= getattr(args, name) <= most:
             parser.error(f"--{name.replace('lam', 'lambda').replace('_', '-')} is {getattr(args, name)}, want {least} to {most}")
+    if args.algorithm == "mllib" and not args.checkpoint:
+        parser.error("--algorithm mllib needs --checkpoint: MLlib's lineage of ten iterations overflows the stack of Java's threads; give a folder that all executors reach")
     return args
 
 
@@ -136,6 +138,14 @@ def store(spark, args, training, manifest, version):
         return model_files.publish(spark, args.registry, path, manifest, version)
 
 
+def remove_checkpoints(context):
+    """Spark leaves them behind, also of a job that ended well. Those of one that was killed are for people to remove."""
+    folder = context.getCheckpointDir()
+    if folder:
+        path = context._jvm.org.apache.hadoop.fs.Path(folder)
+        path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)
+
+
 def main():
     args, began = arguments(), time.monotonic()
     spark = session(args)
@@ -170,6 +180,7 @@ def main():
     if args.keep_twin and twin is not None:
         manifest.update(created_at=now, verdict=f"the twin of {name}, to measure it by")
         store(spark, args, twin, manifest, name + "-twin")
+    remove_checkpoints(spark.sparkContext)
     say("published", version=name, registry=args.registry, seconds=round(time.monotonic() - began, 3), **metrics)
     spark.stop()
 

@@ -4,6 +4,7 @@ package sparktraining
 
 import (
 	"math"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -97,8 +98,10 @@ func TestMLlibLosesLittle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	checkpoints := t.TempDir()
 	got := runJobs(t, "", []string{
 		"--ratings-parquet", "file://" + writeParquet(t, log.Ratings), "--algorithm", "mllib", "--rank", "16", "--iterations", "5",
+		"--checkpoint", "file://" + checkpoints,
 	})[0].Metrics
 	want := here.Manifest.Metrics
 	t.Logf("RMSE of MLlib %.6f, of als %.6f: a loss of %.6f; biases alone %.6f", got.RMSE, want.RMSE, got.RMSE-want.RMSE, got.BiasRMSE)
@@ -107,5 +110,8 @@ func TestMLlibLosesLittle(t *testing.T) {
 	}
 	if got.RMSE-want.RMSE > mostLost || got.BiasRMSE-got.RMSE < leastGained {
 		t.Errorf("MLlib's RMSE is %.6f, that of als %.6f and of biases alone %.6f", got.RMSE, want.RMSE, got.BiasRMSE)
+	}
+	if left, err := os.ReadDir(checkpoints); err != nil || len(left) > 0 {
+		t.Errorf("checkpoints are left: %v, %v", left, err)
 	}
 }
