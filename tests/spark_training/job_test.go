@@ -6,6 +6,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
@@ -29,7 +31,7 @@ func movieLens(t *testing.T) ratings.Log {
 }
 
 // TestTheJobLearnsWhatTrainingInProcessDoes in one process, and in a cluster of two
-// executors that are processes of their own.
+// executors that are processes of their own, of which one is killed in the middle.
 func TestTheJobLearnsWhatTrainingInProcessDoes(t *testing.T) {
 	job := training.Job{
 		Parameters: als.Parameters{Algorithm: als.ALS, Rank: 16, Lambda: 1.25, Nu: 0.5, Iterations: 5, Seed: 42},
@@ -47,7 +49,15 @@ func TestTheJobLearnsWhatTrainingInProcessDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 			job, steps := job, 0
-			job.Engine, job.Progress = launcher(t, master, log.Ratings).Fit, func(als.Progress) { steps++ }
+			l := launcher(t, master, log.Ratings)
+			l.Checkpoint = "file://" + t.TempDir()
+			job.Engine, job.Progress = l.Fit, func(als.Progress) {
+				if steps++; steps == job.Parameters.Iterations+4 && strings.HasPrefix(master, "local-cluster") && runtime.GOOS == "linux" {
+					if err := killExecutor(l); err != nil {
+						t.Errorf("killing an executor: %v", err)
+					}
+				}
+			}
 			c, err := job.Train(t.Context(), log)
 			if err != nil {
 				t.Fatal(err)

@@ -29,7 +29,7 @@ func runJobs(t *testing.T, jars string, jobs ...[]string) []registry.Manifest {
 	args := []string{
 		"--master", "local[2]", "--jars", jars, "--driver-memory", "1g", "--conf", "spark.ui.enabled=false", "--conf", "spark.driver.host=127.0.0.1",
 		"--conf", "spark.sql.shuffle.partitions=2", "--conf", "spark.pyspark.python=" + interpreter, "--conf", "spark.pyspark.driver.python=" + interpreter,
-		"--driver-java-options", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "testdata/several.py", "../../spark",
+		"--driver-java-options", quickJava, "testdata/several.py", "../../spark",
 	}
 	for k, job := range jobs {
 		text, err := json.Marshal(append(job, "--registry", "file://"+folder, "--version", strconv.Itoa(k), "--blocks", "2"))
