@@ -7,6 +7,7 @@ import (
 	"math"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,7 +33,7 @@ func runJobs(t *testing.T, jars string, jobs ...[]string) []registry.Manifest {
 		"--driver-java-options", quickJava, "testdata/several.py", "../../spark",
 	}
 	for k, job := range jobs {
-		text, err := json.Marshal(append(job, "--registry", "file://"+folder, "--version", strconv.Itoa(k), "--blocks", "2"))
+		text, err := json.Marshal(append(slices.Clone(job), "--registry", "file://"+folder, "--version", strconv.Itoa(k)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +173,7 @@ func TestServersGiveTheJobWhatParquetDoes(t *testing.T) {
 	}
 	all := recsystest.Ratings(150, 80, 0.3, 3)
 	changes := history(all)
-	small := []string{"--rank", "8", "--iterations", "2"}
+	small := []string{"--rank", "8", "--iterations", "2", "--blocks", "1"}
 	got := runJobs(t, found.Jars+","+connector,
 		append([]string{"--ratings-parquet", "file://" + writeParquet(t, all)}, small...),
 		append([]string{"--cassandra", fillCassandra(t, changes), "--keyspace", "recsys"}, small...),
