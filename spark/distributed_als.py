@@ -113,16 +113,19 @@ class Training:
 
     def biases(self):
         """The biases alone: what training starts from, and the baseline that factors have to beat."""
-        mean, lam, nu = self.mean, self.args.lam, self.args.nu
-        self.states["users"] = self.problem.rows["users"].map(
-            lambda rows: als.State(rows.ids, np.zeros(len(rows.ids), np.float32), np.zeros((len(rows.ids), 0), np.float32), 0.0))
+        mean, lam, nu = self.mean, self.args.bias_lam, self.args.nu
+        states = {"users": self.problem.rows["users"].map(
+            lambda rows: als.State(rows.ids, np.zeros(len(rows.ids), np.float32), np.zeros((len(rows.ids), 0), np.float32), 0.0))}
 
         def solve(rows, sent):
             return als.solve_biases(rows, als.unpack(rows, sent, 0)[0], mean, lam, nu)
 
+        # All sweeps are one job of Spark's: nobody looks at what is between, and asking for it takes longer than the sweep.
         for _ in range(START_SWEEPS):
             for side in ("movies", "users"):
-                self.replace(side, self.problem.half_step(side, self.states[OTHER[side]], solve), False)
+                states[side] = self.problem.half_step(side, states[OTHER[side]], solve)
+        for side in ("movies", "users"):
+            self.replace(side, states[side], False)
 
     def start(self, earlier):
         """Small random user factors beside the biases, or those of an earlier model: RDD of blocks (ids, bias, factors)."""

@@ -27,6 +27,7 @@ import ratings_source
 MODULES = ("als_blocks.py", "distributed_als.py", "mllib.py")  # what executors need of this folder
 RECEIVED = 1 << 30            # bytes that one block receives at a half-step at most: an element of Spark's has to stay below 2 GiB
 MOST_PER_BLOCK = 16_000_000   # ratings
+LAMBDAS = {"als": 1.25, "mllib": 0.12}  # by algorithm: MLlib's grows with a row's number of ratings, and 1.25 leaves nothing of its factors
 
 
 def arguments():
@@ -35,9 +36,9 @@ def arguments():
     flag = parser.add_argument
     flag("--registry", metavar="URL", required=True, help="to write the version to: file:///folder, s3a://bucket/folder, or what else Hadoop opens")
     flag("--version", help="its name; default: time and checksum")
-    flag("--algorithm", choices=["als", "mllib"], default="als", help="mllib is Spark's own ALS on what biases leave, .004 to .0125 stars worse")
+    flag("--algorithm", choices=list(LAMBDAS), default="als", help="mllib is Spark's own ALS on what biases leave, .004 to .006 stars worse; it needs --checkpoint")
     flag("--rank", type=int, default=64)
-    flag("--lambda", dest="lam", type=float, default=1.25)
+    flag("--lambda", dest="lam", type=float, help=f"default: {LAMBDAS['als']}, and {LAMBDAS['mllib']} of mllib, which multiplies it by the number of ratings")
     flag("--nu", type=float, default=0.5)
     flag("--iterations", type=int, default=10)
     flag("--seed", type=int, default=42)
@@ -49,11 +50,15 @@ def arguments():
     flag("--checkpoint", metavar="URL", help="a folder that all executors reach: what was learnt is written there every few iterations, so that a lost executor costs no more than these")
     flag("--checkpoint-every", type=int, default=3, metavar="ITERATIONS")
     args = parser.parse_args()
+    args.lam = LAMBDAS[args.algorithm] if args.lam is None else args.lam
+    args.bias_lam = args.lam if args.algorithm == "als" else LAMBDAS["als"]
     ranges = {"rank": (1, 1024), "lam": (1e-6, 1e6), "nu": (0, 2), "iterations": (1, 10_000), "checkpoint_every": (1, 10_000),
               "holdout": (0, 0.999), "without": (0, 0.999), "blocks": (0, 100_000)}
     for name, (least, most) in ranges.items():
         if not least <= getattr(args, name) <= most:
             parser.error(f"--{name.replace('lam', 'lambda').replace('_', '-')} is {getattr(args, name)}, want {least} to {most}")
+    if args.algorithm == "mllib" and not args.checkpoint:
+        parser.error("--algorithm mllib needs --checkpoint: MLlib's lineage of ten iterations overflows the stack of Java's threads; give a folder that all executors reach")
     return args
 
 
@@ -133,6 +138,14 @@ def store(spark, args, training, manifest, version):
         return model_files.publish(spark, args.registry, path, manifest, version)
 
 
+def remove_checkpoints(context):
+    """Spark leaves them behind, also of a job that ended well. Those of one that was killed are for people to remove."""
+    folder = context.getCheckpointDir()
+    if folder:
+        path = context._jvm.org.apache.hadoop.fs.Path(folder)
+        path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)
+
+
 def main():
     args, began = arguments(), time.monotonic()
     spark = session(args)
@@ -167,6 +180,7 @@ def main():
     if args.keep_twin and twin is not None:
         manifest.update(created_at=now, verdict=f"the twin of {name}, to measure it by")
         store(spark, args, twin, manifest, name + "-twin")
+    remove_checkpoints(spark.sparkContext)
     say("published", version=name, registry=args.registry, seconds=round(time.monotonic() - began, 3), **metrics)
     spark.stop()
 

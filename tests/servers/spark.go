@@ -19,6 +19,15 @@ var sparkKafka = release{name: "spark-kafka-4.0.1", dependencies: []string{
 	"org.apache.kafka:kafka-clients:3.9.1:jar", "org.apache.commons:commons-pool2:2.12.0:jar",
 }}
 
+// sparkCassandra is what Spark reads Cassandra with, beside its own jars.
+var sparkCassandra = release{name: "spark-cassandra-3.5.1", dependencies: []string{
+	"com.datastax.spark:spark-cassandra-connector_2.13:3.5.1:jar", "com.datastax.spark:spark-cassandra-connector-driver_2.13:3.5.1:jar",
+	"org.apache.cassandra:java-driver-core-shaded:4.18.1:jar", "org.apache.cassandra:java-driver-mapper-runtime:4.18.1:jar",
+	"org.apache.cassandra:java-driver-query-builder:4.18.1:jar", "com.datastax.oss:native-protocol:1.5.1:jar",
+	"com.datastax.oss:java-driver-shaded-guava:25.1-jre-graal-sub-1:jar", "com.typesafe:config:1.4.1:jar",
+	"org.hdrhistogram:HdrHistogram:2.1.12:jar", "org.reactivestreams:reactive-streams:1.0.3:jar",
+}}
+
 // Spark is Apache Spark with a Python of its own.
 type Spark struct {
 	Python string // path of the interpreter
@@ -28,11 +37,7 @@ type Spark struct {
 // FetchSpark returns Spark from the cache, where it puts it the first time. It
 // needs python3 with venv, Java 17 and Maven.
 func FetchSpark(ctx context.Context) (Spark, error) {
-	dir, err := sparkKafka.fetch(ctx)
-	if err != nil {
-		return Spark{}, err
-	}
-	jars, err := classpath(dir)
+	jars, err := sparkJars(ctx, sparkKafka)
 	if err != nil {
 		return Spark{}, err
 	}
@@ -40,7 +45,22 @@ func FetchSpark(ctx context.Context) (Spark, error) {
 	if err != nil {
 		return Spark{}, err
 	}
-	return Spark{python, strings.ReplaceAll(jars, string(os.PathListSeparator), ",")}, nil
+	return Spark{python, jars}, nil
+}
+
+// FetchSparkCassandra returns the jars of Cassandra's connector, for spark.jars, from
+// the cache, where it puts them the first time.
+func FetchSparkCassandra(ctx context.Context) (jars string, err error) {
+	return sparkJars(ctx, sparkCassandra)
+}
+
+func sparkJars(ctx context.Context, r release) (string, error) {
+	dir, err := r.fetch(ctx)
+	if err != nil {
+		return "", err
+	}
+	jars, err := classpath(dir)
+	return strings.ReplaceAll(jars, string(os.PathListSeparator), ","), err
 }
 
 // FetchPython returns a Python interpreter that has the given packages, each

@@ -3,8 +3,13 @@
 package sparktraining
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -14,6 +19,11 @@ import (
 	"github.com/recsys-benthos/recsys-benthos/spark"
 	"github.com/recsys-benthos/recsys-benthos/tests/servers"
 )
+
+// quickJava starts fast rather than runs fast.
+const quickJava = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+const executorOptions = "spark.executor.extraJavaOptions" // the last of a launcher's is found nowhere else
 
 // python is the interpreter that has PySpark, where PySpark's own programs look for it.
 func python(t *testing.T) string {
@@ -33,11 +43,38 @@ func launcher(t *testing.T, master string, all []ratings.Rating) *sparksubmit.La
 		Conf: map[string]string{
 			"spark.pyspark.python": interpreter, "spark.pyspark.driver.python": interpreter, "spark.ui.enabled": "false",
 			"spark.sql.shuffle.partitions": "2", "spark.driver.memory": "1g", "spark.executor.memory": "768m", "spark.driver.host": "127.0.0.1",
-			"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+			"spark.driver.extraJavaOptions": quickJava, executorOptions: quickJava + " -Drecsys.test=" + t.TempDir(),
 		},
 		Scripts: spark.Files, Main: spark.Main, Source: sparksubmit.Source{Parquet: "file://" + writeParquet(t, all)}, Blocks: 2,
 		Say: func(text string) { t.Log(text) },
 	}
+}
+
+// killExecutor kills one of a launcher's executors, which are processes of a local-cluster.
+func killExecutor(l *sparksubmit.Launcher) error {
+	options := strings.Fields(l.Conf[executorOptions])
+	mark := options[len(options)-1]
+	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return err
+	}
+	for _, path := range processes {
+		text, err := os.ReadFile(path)
+		args := strings.Split(string(text), "\x00")
+		if err != nil || !slices.Contains(args, mark) || !slices.Contains(args, "--executor-id") { // or it has ended
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			return err
+		}
+		executor, err := os.FindProcess(pid)
+		if err != nil {
+			return err
+		}
+		return executor.Kill()
+	}
+	return errors.New("no executor is there to be killed")
 }
 
 // parquetRating is what the job reads.
