@@ -9,6 +9,7 @@ import (
 // original system's.
 type Prediction struct {
 	RequestID    string
+	Origin       *Origin // whose RequestID it is where RequestID is empty; may be nil
 	User         int64
 	Movie        int64
 	Value        float32 // the predicted rating, in stars
@@ -44,7 +45,11 @@ type Shadow struct {
 // adds.
 func (p *Prediction) AppendJSON(dst []byte) []byte {
 	dst = append(dst, `{"request_id":`...)
-	dst = AppendString(dst, p.RequestID)
+	if p.RequestID == "" && p.Origin != nil {
+		dst = append(p.Origin.appendRequestID(append(dst, '"')), '"')
+	} else {
+		dst = AppendString(dst, p.RequestID)
+	}
 	dst = append(dst, `,"user_id":`...)
 	dst = strconv.AppendInt(dst, p.User, 10)
 	dst = append(dst, `,"movie_id":`...)

@@ -149,10 +149,13 @@ func (f *requestFields) actual(request *Request, scale Scale) error {
 // RequestID is the id of a request that brings none: topic-partition-offset, so
 // that a replay gives the same one.
 func (o *Origin) RequestID() string {
-	id := make([]byte, 0, len(o.Topic)+24)
-	id = append(id, o.Topic...)
-	id = append(id, '-')
-	id = strconv.AppendInt(id, int64(o.Partition), 10)
-	id = append(id, '-')
-	return string(strconv.AppendInt(id, o.Offset, 10))
+	return string(o.appendRequestID(make([]byte, 0, len(o.Topic)+24)))
+}
+
+// appendRequestID appends what RequestID returns. No character of it, as topics are
+// named, needs an escape in JSON.
+func (o *Origin) appendRequestID(dst []byte) []byte {
+	dst = append(append(dst, o.Topic...), '-')
+	dst = append(strconv.AppendInt(dst, int64(o.Partition), 10), '-')
+	return strconv.AppendInt(dst, o.Offset, 10)
 }

@@ -59,6 +59,14 @@ func TestARequestWithoutIDIsNamedByItsPlace(t *testing.T) {
 	if got := origin.RequestID(); got != "requests-3-12" {
 		t.Errorf("got %s", got)
 	}
+	for p, want := range map[*Prediction]string{
+		{Origin: &origin}:                  `{"request_id":"requests-3-12","user_id":0,`,
+		{Origin: &origin, RequestID: "r1"}: `{"request_id":"r1","user_id":0,`,
+	} {
+		if got := string(p.AppendJSON(nil)); !strings.HasPrefix(got, want) {
+			t.Errorf("got %s, want %s…", got, want)
+		}
+	}
 }
 
 func TestPredictionsAreWrittenInTheContractsForm(t *testing.T) {

@@ -232,17 +232,14 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 		return dst, err
 	}
 	requestedAt, asked := b.now, int64(0) // without a record it may have been asked long before
-	if origin := message.OriginFrom(msg.Context()); origin != nil {
+	origin := message.OriginFrom(msg.Context())
+	if origin != nil {
 		requestedAt = origin.Time.UnixMilli()
 		asked = requestedAt
 		if b.made++; b.made&b.skip == 0 {
 			p.errors.took(b.now - requestedAt)
 		}
-		if request.ID == "" {
-			request.ID = origin.RequestID()
-		}
-	}
-	if request.ID == "" { // it did not come from Kafka: no place to name it by
+	} else if request.ID == "" { // it did not come from Kafka: no place to name it by
 		request.ID = rand.Text()
 	}
 	// A rating from the future would outlive every later one of its pair.
@@ -260,7 +257,7 @@ func (p *predictor) predict(dst []byte, b *predicting, msg *service.Message) ([]
 		predicted = b.users.Predict(version.Model, r.User, r.Movie)
 	}
 	reply := message.Prediction{
-		RequestID: request.ID, User: request.User, Movie: request.Movie, Value: predicted.Value,
+		RequestID: request.ID, Origin: origin, User: request.User, Movie: request.Movie, Value: predicted.Value,
 		ModelVersion: version.Name, Role: role, RequestedAt: requestedAt, PredictedAt: b.now,
 		ColdUser: predicted.ColdUser, ColdMovie: predicted.ColdMovie,
 		Actual: request.Actual, HasActual: request.HasActual, Late: version.MayKnow(request.Time, asked), Shadows: shadows, Extra: request.Extra,
