@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
-	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 	"github.com/recsys-benthos/recsys-benthos/internal/ratings"
 )
 
@@ -122,11 +121,11 @@ func (m *Model) headFactors(i int) []float32 {
 }
 
 // learned is the fixed part of a prediction, see fixed, as it has a part in what is
-// learned of a user: that of an added movie changes from moment to moment, so that
-// nothing is learned from it.
-func (m *Model) learned(fixed float64, i int) float64 {
+// learned of the user in row u: that of an added movie changes from moment to moment, so
+// that it counts as an unknown one.
+func (m *Model) learned(fixed float64, u, i int) float64 {
 	if i >= 0 && m.isAdded(i) {
-		return float64(m.factors.Mean)
+		return m.fixed(u, -1)
 	}
 	return fixed
 }
@@ -138,15 +137,11 @@ func (m *Model) fixedWithout(user int64, u, i int, fixed float64) float64 {
 		return fixed
 	}
 	y, bias := m.without(user, i)
-	value := float64(m.factors.Mean) + float64(bias)
-	if u >= 0 && y != nil {
-		value += float64(kernel.Dot(m.userFactors(u), y))
-	}
-	return value
+	return float64(m.factors.Mean) + float64(bias) + float64(product(m.userFactors(u), y))
 }
 
-// without is an added movie folded in without a user's rating; nil where that is all
-// there is.
+// without is an added movie folded in without a user's rating; an average one where that
+// is all there is.
 func (m *Model) without(user int64, i int) (y []float32, bias float32) {
 	movie := m.addedMovie(i)
 	at, rated := slices.BinarySearch(movie.users, user)
@@ -154,7 +149,7 @@ func (m *Model) without(user int64, i int) (y []float32, bias float32) {
 	case !rated:
 		return movie.folded.Factors, movie.folded.Bias
 	case len(movie.users) == 1:
-		return nil, 0
+		return m.average.movie, 0
 	}
 	folded := m.added.solve.foldIn(slices.Delete(slices.Clone(movie.raters), at, at+1), slices.Delete(slices.Clone(movie.values), at, at+1))
 	return folded.Factors, folded.Bias

@@ -48,9 +48,7 @@ func (s *userState) foldedStars(m *Model, user int64, i, at int, known bool) flo
 		bias := s.fold(m, room, at)
 		if i >= 0 && m.isAdded(i) {
 			y, ofMovie := m.without(user, i)
-			if y != nil {
-				bias += kernel.Dot(room.x, y)
-			}
+			bias += product(room.x, y)
 			return m.scale.Clamp(m.factors.Mean + bias + ofMovie)
 		}
 		return m.foldedStars(room.x, bias, i)
@@ -71,13 +69,15 @@ func (m *Model) foldedStars(x []float32, bias float32, i int) float32 {
 	value := m.factors.Mean + bias
 	if i >= 0 {
 		value += m.movieBias(i) + kernel.Dot(x, m.movieFactors(i))
+	} else {
+		value += product(x, m.average.movie)
 	}
 	return m.scale.Clamp(value)
 }
 
 // fold solves the user from the newest 2,000 ratings but the one at the place
 // without, -1 for none, and writes the factors to the room. Where the model knows
-// none of the movies that is the bias alone.
+// none of the movies that is the bias alone, of an average user.
 func (s *userState) fold(m *Model, room *foldingRoom, without int) (bias float32) {
 	room.rows, room.values = room.rows[:0], room.values[:0]
 	if len(s.movies) > maxFolded {
@@ -94,6 +94,7 @@ func (s *userState) fold(m *Model, room *foldingRoom, without int) (bias float32
 		return bias
 	}
 	clear(room.x)
+	copy(room.x, m.average.user)
 	var sum residual
 	n := 0
 	for at := range s.movies {
@@ -160,11 +161,8 @@ func (a *answer) predict(q *Query, movie int64) float32 {
 		}
 		return sum / float32(len(a.members))
 	}
-	switch i := a.m.movieRow(movie); {
-	case (q.Anonymous || len(q.Users) > 0) && i < 0:
-		return a.m.scale.Clamp(a.m.factors.Mean + a.taste.bias)
-	case q.Anonymous, len(q.Users) > 0:
-		return a.m.stars(&a.taste, i)
+	if q.Anonymous || len(q.Users) > 0 {
+		return a.m.stars(&a.taste, a.m.movieRow(movie))
 	}
 	return a.predictFor(q.User, movie)
 }

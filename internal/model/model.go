@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 
 	"github.com/recsys-benthos/recsys-benthos/internal/als"
-	"github.com/recsys-benthos/recsys-benthos/internal/kernel"
 )
 
 // Scale is the range to which predictions are clamped, in stars.
@@ -39,6 +38,7 @@ type Model struct {
 	users     map[int64]int32 // row of a user id
 	movies    map[int64]int32 // row of a movie id
 	prior     *prior          // of a model with a posterior
+	average   average         // of a model without biases
 	number    uint64          // tells it from other models of this process, without keeping them alive; above 0
 
 	added       *added              // movies that were rated since training; nil for none
@@ -60,6 +60,7 @@ func New(factors *als.Factors, scale Scale) (*Model, error) {
 	m := &Model{
 		factors: factors,
 		prior:   prior,
+		average: newAverage(factors),
 		ranker:  sync.OnceValue(func() *ranker { return newRanker(factors) }),
 		folding: sync.OnceValue(func() *folding { return newFolding(factors) }),
 		preferenceFolder: sync.OnceValue(func() *als.PreferenceFolder {
@@ -172,7 +173,7 @@ type Prediction struct {
 }
 
 // Predict returns μ + b_u + b_i + x_u·y_i, clamped. What the model does not
-// know counts as zero, so that a cold pair is predicted from the rest.
+// know counts as average, so that a cold pair is predicted from the rest.
 func (m *Model) Predict(user, movie int64) Prediction {
 	u, i := m.row(m.users, user), m.movieRow(movie)
 	return Prediction{Value: m.scale.Clamp(float32(m.mean(u, i))), ColdUser: !isRated(m.factors.UserCounts, u), ColdMovie: m.movieCount(i) == 0}
@@ -208,14 +209,15 @@ func (m *Model) row(rows map[int64]int32, id int64) int {
 // of a prediction that the user's bias is not in.
 func (m *Model) fixed(u, i int) float64 {
 	value := float64(m.factors.Mean)
-	if i < 0 {
-		return value
-	}
-	value += float64(m.movieBias(i))
+	x, y := m.average.user, m.average.movie
 	if u >= 0 {
-		value += float64(kernel.Dot(m.userFactors(u), m.movieFactors(i)))
+		x = m.userFactors(u)
 	}
-	return value
+	if i >= 0 {
+		y = m.movieFactors(i)
+		value += float64(m.movieBias(i))
+	}
+	return value + float64(product(x, y))
 }
 
 func (m *Model) userFactors(u int) []float32 {

@@ -133,13 +133,18 @@ func (m *Model) score(t *taste, i int) float32 {
 	return sum
 }
 
-// stars is the predicted rating of the movie in row i, clamped.
+// stars is the predicted rating of the movie in row i, -1 for an unknown one, clamped.
 func (m *Model) stars(t *taste, i int) float32 {
-	value := m.factors.Mean + t.bias + m.movieBias(i)
-	if t.factors != nil {
-		value += kernel.Dot(t.factors, m.movieFactors(i))
+	x, y := t.factors, m.average.movie
+	if x == nil {
+		x = m.average.user
 	}
-	return m.scale.Clamp(value)
+	value := m.factors.Mean + t.bias
+	if i >= 0 {
+		value += m.movieBias(i)
+		y = m.movieFactors(i)
+	}
+	return m.scale.Clamp(value + product(x, y))
 }
 
 // blend mixes popularity, 0 to 1, into a score with the given share. That of the

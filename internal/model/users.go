@@ -159,7 +159,7 @@ func (u *Users) PredictAndLearn(m *Model, r ratings.Rating) Prediction {
 	fixed := m.fixed(row, i)
 	at, known := slices.BinarySearch(state.movies, r.Movie)
 	predicted := state.predict(m, r.User, row, i, fixed, at, known)
-	fixed = m.learned(fixed, i)
+	fixed = m.learned(fixed, row, i)
 	var before residual
 	if known {
 		before = residualOf(state.rated[at].value, fixed)
@@ -206,7 +206,7 @@ func (u *Users) PredictEach(versions []*Version, r ratings.Rating, learn bool, p
 		row, i := state.row(m, r.User), m.movieRow(r.Movie)
 		fixed := m.fixed(row, i)
 		predicted[k] = state.predict(m, r.User, row, i, fixed, at, known)
-		fixed = m.learned(fixed, i)
+		fixed = m.learned(fixed, row, i)
 		if row >= 0 && n < len(kept) {
 			kept[n] = modelSum{m.number, state.newest.sum + residualOf(r.Value, fixed)}
 			if known {
@@ -246,7 +246,7 @@ func (s *userState) predict(m *Model, user int64, row, i int, fixed float64, at 
 	}
 	sum, n := s.newest.sum, len(s.movies)
 	if known {
-		sum -= residualOf(s.rated[at].value, m.learned(fixed, i))
+		sum -= residualOf(s.rated[at].value, m.learned(fixed, row, i))
 		n--
 		fixed = m.fixedWithout(user, row, i, fixed)
 	}
